@@ -28,6 +28,14 @@ uint64_t loop_now(const struct loop *l);
 /* Wall clock, microseconds since 1970-01-01 UTC, at the start of this turn. */
 int64_t loop_wall(const struct loop *l);
 
+/* How the loop is doing, since it was made. */
+struct loop_stats {
+    uint64_t turns;
+    uint64_t slow;    /* callbacks that took more than 1 ms */
+    uint64_t longest; /* microseconds of the longest callback */
+};
+void loop_stats_get(const struct loop *l, struct loop_stats *ret_stats);
+
 #define MSEC UINT64_C(1000)
 #define SEC  UINT64_C(1000000)
 
@@ -43,7 +51,8 @@ struct loop_timer {
 
 void loop_timer_init(struct loop_timer *t, void (*fire)(struct loop_timer *t, void *ctx),
                      void *ctx);
-/* Restarts a running timer. delay in microseconds. */
+/* Restarts a running timer. delay in microseconds; without one it fires in the next millisecond,
+ * not in this turn. Timers of the same millisecond fire in the order of their starts. */
 void loop_timer_start(struct loop *l, struct loop_timer *t, uint64_t delay);
 void loop_timer_stop(struct loop *l, struct loop_timer *t); /* fine on a timer that does not run */
 static inline bool loop_timer_running(const struct loop_timer *t)
@@ -61,7 +70,7 @@ struct loop_task {
 };
 
 void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t, void *ctx), void *ctx);
-/* Deferring a deferred task changes nothing. */
+/* Deferring a deferred task changes nothing; deferred by a running task, it runs a turn later. */
 void loop_defer(struct loop *l, struct loop_task *t);
 void loop_task_cancel(struct loop_task *t);
 
@@ -85,15 +94,16 @@ int loop_signal(struct loop *l, int signo, void (*fired)(int signo, void *ctx), 
 /* ---- mailbox: the only call for other threads
  * ------------------------------------------------------------------ */
 
-/* Runs fn(ctx) in a later turn of l. -ENOMEM. The simulated twin delivers at the same virtual
- * instant. */
+/* Runs fn(ctx) in a later turn of l, in the order of the calls of each thread. -EBUSY while 65 536
+ * wait, -ENOMEM. What waits when the loop is freed is dropped. The simulated twin delivers at the
+ * same virtual instant. */
 int loop_post(struct loop *l, void (*fn)(void *ctx), void *ctx);
 
 /* ---- jobs: a thread of its own for what blocks (SQLite, fsync)
  * -------------------------------------------------- Jobs of one loop_thread run in the order
- * given, one at a time; `done` runs in the loop, in the same order. At `limit` waiting jobs
- * loop_thread_submit answers -EBUSY. The simulated twin runs `run` at once and `done` after the
- * virtual latency given to sim_thread_latency. */
+ * given, one at a time; `done` runs in the loop, in the same order. With `limit` jobs
+ * whose done has not run, loop_thread_submit answers -EBUSY. The simulated twin runs `run` at once
+ * and `done` after the virtual latency given to sim_thread_latency. */
 
 struct loop_thread;
 struct loop_job {
