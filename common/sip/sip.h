@@ -1,42 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* common/sip: the SIP message: index over the received bytes, values on demand, byte-range edits, own messages.
+/* common/sip: the SIP message: index over the received bytes, values on demand, byte-range edits,
+ *           own messages.
  *
- * Decides   what a well-formed SIP message is (RFC 3261 7, 18.3, 25; RFC 4475; RFC 5118) and how a bad one is refused.
- * Owns      a message owns its bytes, index and arena; all spans into it die with the last sip_msg_unref.
+ * Decides   what a well-formed SIP message is (RFC 3261 7, 18.3, 25; RFC 4475; RFC 5118) and how a
+ *           bad one is refused.
+ * Owns      a message owns its bytes, index and arena; all spans into it die with the last
+ *           sip_msg_unref.
  * Threads   a message belongs to one thread. sip_init once per process, before threads.
- * Errors    a message that cannot be used gives a struct sip_reject; everything else negative errno.
+ * Errors    a message that cannot be used gives a struct sip_reject; everything else negative
+ *           errno.
  * Never     sends, waits, looks at a clock, or changes a byte that nobody edited.
  * Tests     tests/unit/common/sip, tests/fuzz. */
 #ifndef COMMON_SIP_SIP_H
 #define COMMON_SIP_SIP_H
 
 #include "common/base/base.h"
+#include "common/sip/header_ids.h"
 
-/* Sets up libosip2 (allocator on the current message's arena, traces off). */
+/* Sets up libosip2 (common/osip). */
 int sip_init(void);
 
+/* clang-format off */
 enum sip_method {
     SIP_OTHER, SIP_INVITE, SIP_ACK, SIP_BYE, SIP_CANCEL, SIP_REGISTER, SIP_OPTIONS, SIP_PRACK,
     SIP_UPDATE, SIP_INFO, SIP_SUBSCRIBE, SIP_NOTIFY, SIP_MESSAGE, SIP_REFER, SIP_PUBLISH,
 };
+/* clang-format on */
 
-/* Header ids; both the long and the compact form map to one. The table in header.c holds name, compact form and
- * whether the value is a comma list. SIP_H_OTHER: look at the name. */
+/* SIP_H_VIA, SIP_H_FROM, ... from the table in header_ids.h; the long and the compact form are one.
+ * SIP_H_OTHER: look at the name. */
 enum sip_header {
     SIP_H_OTHER,
-    SIP_H_VIA, SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ, SIP_H_CONTACT, SIP_H_MAX_FORWARDS,
-    SIP_H_ROUTE, SIP_H_RECORD_ROUTE, SIP_H_PATH, SIP_H_SERVICE_ROUTE, SIP_H_CONTENT_LENGTH,
-    SIP_H_CONTENT_TYPE, SIP_H_EXPIRES, SIP_H_MIN_EXPIRES, SIP_H_REQUIRE, SIP_H_PROXY_REQUIRE,
-    SIP_H_SUPPORTED, SIP_H_UNSUPPORTED, SIP_H_ALLOW, SIP_H_AUTHORIZATION, SIP_H_WWW_AUTHENTICATE,
-    SIP_H_PROXY_AUTHORIZATION, SIP_H_PROXY_AUTHENTICATE, SIP_H_AUTHENTICATION_INFO,
-    SIP_H_SECURITY_CLIENT, SIP_H_SECURITY_SERVER, SIP_H_SECURITY_VERIFY,
-    SIP_H_P_PREFERRED_IDENTITY, SIP_H_P_ASSERTED_IDENTITY, SIP_H_P_ASSOCIATED_URI,
-    SIP_H_P_CALLED_PARTY_ID, SIP_H_P_VISITED_NETWORK_ID, SIP_H_P_ACCESS_NETWORK_INFO,
-    SIP_H_P_CHARGING_VECTOR, SIP_H_P_CHARGING_FUNCTION_ADDRESSES, SIP_H_P_MEDIA_AUTHORIZATION,
-    SIP_H_P_EARLY_MEDIA, SIP_H_P_SERVED_USER, SIP_H_PRIVACY, SIP_H_REASON, SIP_H_RETRY_AFTER,
-    SIP_H_RSEQ, SIP_H_RACK, SIP_H_EVENT, SIP_H_SUBSCRIPTION_STATE, SIP_H_SESSION_EXPIRES,
-    SIP_H_MIN_SE, SIP_H_TIMESTAMP, SIP_H_WARNING, SIP_H_FEATURE_CAPS, SIP_H_HISTORY_INFO,
-    SIP_H_COUNT,
+#define SIP_HEADER_ID(id, name, compact, kind) SIP_H_##id,
+    SIP_HEADERS(SIP_HEADER_ID)
+#undef SIP_HEADER_ID
+        SIP_H_COUNT,
 };
 
 /* How a message is refused. */
@@ -47,20 +45,20 @@ struct sip_reject {
 };
 
 struct sip_limits {
-    size_t message;       /* bytes; default 65535 */
-    unsigned lines;       /* header lines; 128 */
-    unsigned values;      /* values of one header name over all its lines; 128 */
-    unsigned commas;      /* in one list header line; 64 */
-    unsigned parameters;  /* ';' in one header line or URI; 64 */
-    size_t line;          /* bytes of one header line; 8192 */
+    size_t message;      /* bytes; default 65535 */
+    unsigned lines;      /* header lines; 128 */
+    unsigned values;     /* values of one header name over all its lines; 128 */
+    unsigned commas;     /* in one list header line; 64 */
+    unsigned parameters; /* ';' in one header line or URI; 64 */
+    size_t line;         /* bytes of one header line; 8192 */
 };
 extern const struct sip_limits sip_limits_default;
 
 struct sip_line {
-    uint16_t id;              /* enum sip_header */
-    uint32_t start, end;      /* the whole line with folding and CRLF, offsets into raw */
+    uint16_t id;         /* enum sip_header */
+    uint32_t start, end; /* the whole line with folding and CRLF, offsets into raw */
     uint32_t name, name_n;
-    uint32_t value, value_n;  /* trimmed; folding is still inside */
+    uint32_t value, value_n; /* trimmed; folding is still inside */
 };
 
 struct sip_msg {
@@ -68,27 +66,30 @@ struct sip_msg {
     bool is_request;
     enum sip_method method; /* request: of the start line; response: of CSeq */
     struct span method_text;
-    struct span ruri;        /* requests */
-    unsigned status;         /* responses: 100-699 */
+    struct span ruri; /* requests */
+    unsigned status;  /* responses: 100-699 */
     struct span phrase;
-    struct span call_id, from_tag, to_tag; /* tags: p = NULL when absent */
-    struct span branch;      /* of the top Via; p = NULL when absent */
+    struct span call_id;
+    struct span from_uri, to_uri; /* without <> */
+    struct span from_tag, to_tag; /* p = NULL when absent */
+    struct span branch;           /* of the top Via; p = NULL when absent */
     struct span cseq_method;
     uint32_t cseq;
-    int max_forwards;        /* -1 = absent */
+    int max_forwards; /* -1 = absent */
     struct span body;
     uint32_t start_line_end; /* offset behind its CRLF */
     uint32_t headers_end;    /* offset of the empty line */
     struct sip_line *lines;
     unsigned n_lines;
     uint16_t first[SIP_H_COUNT]; /* line number + 1 of the first line with that id; 0 = none */
-    struct arena arena;      /* for what is parsed on demand */
+    struct arena arena;          /* for texts of edits and whatever else dies with the message */
     unsigned refs;
 };
 
-/* Copies raw, indexes it, applies the limits and the checks of RFC 3261 8.1.1, 8.2, 16.3 that need no routing
- * (tests/unit/common/sip/torture_test.c lists them). 0 and a message with one reference, or -EBADMSG and *ret_reject
- * filled in; then *ret_msg may still be a message good enough to answer (sip_reply works on it) or NULL. -ENOMEM. */
+/* Copies raw, indexes it, applies the limits and the checks of RFC 3261 8.1.1, 8.2, 16.3 that need
+ * no routing (tests/unit/common/sip/torture_test.c lists them). 0 and a message with one
+ * reference, or -EBADMSG and *ret_reject filled in; then *ret_msg may still be a message good
+ * enough to answer (sip_reply works on it) or NULL. -ENOMEM. */
 int sip_msg_parse(struct span raw, const struct sip_limits *limits, struct sip_msg **ret_msg,
                   struct sip_reject *ret_reject);
 struct sip_msg *sip_msg_ref(struct sip_msg *m);
@@ -97,9 +98,12 @@ void sip_msg_unref(struct sip_msg *m);
 enum sip_method sip_method_of(struct span text); /* case-sensitive, RFC 3261 7.1 */
 struct span sip_method_text(enum sip_method m);
 const char *sip_status_phrase(unsigned status);
+/* Long or compact form, any case; SIP_H_OTHER when unknown. */
+enum sip_header sip_header_of(struct span name);
 struct span sip_header_name(enum sip_header id);
+bool sip_header_is_list(enum sip_header id);
 
-/* ---- header lines and values ------------------------------------------------------------------------------------- */
+/* ---- header lines and values ------------------------------ */
 
 /* The first line with that id, and the next one with the same id; NULL at the end. */
 const struct sip_line *sip_line_first(const struct sip_msg *m, enum sip_header id);
@@ -116,7 +120,8 @@ static inline struct span sip_header_value(const struct sip_msg *m, enum sip_hea
     return sip_line_value(m, sip_line_first(m, id));
 }
 
-/* The comma-separated values of all lines with an id, in order; commas in quotes and in <> do not separate. */
+/* The comma-separated values of all lines with an id, in order; commas in quotes and in <> do not
+ * separate. */
 struct sip_values {
     const struct sip_msg *m;
     const struct sip_line *line; /* the line the value is in */
@@ -129,10 +134,10 @@ bool sip_values_next(struct sip_values *v); /* false at the end; v->value is tri
 /* True when a list header (Require, Supported, ...) holds the token, any case. */
 bool sip_header_has_token(const struct sip_msg *m, enum sip_header id, struct span token);
 
-/* ---- parameters ;name=value and authentication parameters --------------------------------------------------------- */
+/* ---- parameters ;name=value and authentication parameters ------------------------------ */
 
-/* Walks ";name[=value]" lists; value without its quotes when unquoted is asked, escapes kept. Values may be tokens or
- * quoted strings. -EBADMSG on broken quoting. */
+/* Walks ";name[=value]" lists; value without its quotes when unquoted is asked, escapes kept.
+ * Values may be tokens or quoted strings. -EBADMSG on broken quoting. */
 struct sip_param {
     struct span name, value; /* value.p = NULL when there is no '=' */
     bool quoted;
@@ -141,8 +146,8 @@ bool sip_param_next(struct span *list, struct sip_param *ret_param);
 /* Value of the parameter, any case of name; p = NULL when absent; empty but not NULL for a flag. */
 struct span sip_param_find(struct span list, struct span name);
 
-/* Authorization, WWW-Authenticate and their proxy forms (RFC 2617, 3310, 33.203): every parameter is kept, known or
- * not: auts, ck, ik, integrity-protected and empty values included. */
+/* Authorization, WWW-Authenticate and their proxy forms (RFC 2617, 3310, 33.203): every parameter
+ * is kept, known or not: auts, ck, ik, integrity-protected and empty values included. */
 #define SIP_AUTH_PARAMS 24
 struct sip_auth {
     struct span scheme; /* "Digest" */
@@ -153,22 +158,32 @@ int sip_auth_parse(struct span value, struct sip_auth *ret_auth); /* -EBADMSG, -
 /* p = NULL when absent; "" is present and empty. */
 struct span sip_auth_get(const struct sip_auth *a, struct span name);
 
-/* ---- URIs, name-addr, Via ------------------------------------------------------------------------------------------ */
+/* ---- URIs, name-addr, Via ------------------------------ */
 
-enum sip_scheme { SIP_SCHEME_OTHER, SIP_SCHEME_SIP, SIP_SCHEME_SIPS, SIP_SCHEME_TEL, SIP_SCHEME_URN };
+enum sip_scheme {
+    SIP_SCHEME_OTHER,
+    SIP_SCHEME_SIP,
+    SIP_SCHEME_SIPS,
+    SIP_SCHEME_TEL,
+    SIP_SCHEME_URN
+};
 
 struct sip_uri {
     enum sip_scheme scheme;
-    struct span text;   /* the whole URI */
-    struct span user;   /* with password and user parameters; p = NULL without '@'; tel: the number */
-    struct span host;   /* IPv6 with brackets */
-    uint16_t port;      /* 0 = absent */
-    struct span params; /* behind the host part, from the first ';' */
+    struct span text; /* the whole URI */
+    struct span user; /* with password and user parameters; p = NULL without '@'; tel: the number */
+    struct span host; /* IPv6 with brackets */
+    uint16_t port;    /* 0 = absent */
+    struct span params;  /* behind the host part, from the first ';' */
     struct span headers; /* behind '?' */
 };
-/* libosip2's grammar behind stricter checks: ports 1-65535, balanced brackets, no %00, no broken escapes. Spans point
- * into text where the text is unchanged, else into the arena. -EBADMSG, -ENOMEM. */
-int sip_uri_parse(struct arena *a, struct span text, struct sip_uri *ret_uri);
+/* Our own split finds the byte ranges and is strict where libosip2 is not (ports 1-65535,
+ * bracketed IPv6, no broken escape, no byte outside the grammar); libosip2 then parses the same
+ * text and must find the same host and port. Every span points into text and keeps its escapes:
+ * %00 truncates nothing. -EBADMSG, -ENOMEM. */
+int sip_uri_parse(struct span text, struct sip_uri *ret_uri);
+/* The split alone, without libosip2: what sip_msg_parse asks of the URIs in a message. */
+int sip_uri_split(struct span text, struct sip_uri *ret_uri);
 /* RFC 3261 19.1.4 for sip/sips; RFC 3966 5 (visual separators ignored) for tel. */
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 /* True for ;lr, also ";;lr" and ";lr=..." as phones write it. */
@@ -179,33 +194,44 @@ struct sip_name_addr {
     struct span uri;     /* without <> */
     struct span params;  /* header parameters, from the first ';' */
 };
-/* Contact, From, To, Route, Path, P-Asserted-Identity ... ; -EBADMSG. */
-int sip_name_addr_parse(struct arena *a, struct span value, struct sip_name_addr *ret_na);
+/* Contact, From, To, Route, Path, P-Asserted-Identity ... ; -EBADMSG. Our own code: libosip2 drops
+ * URIs shorter than six characters and ends at a NUL in a quoted-pair. The URI itself is left to
+ * sip_uri_parse. */
+int sip_name_addr_parse(struct span value, struct sip_name_addr *ret_na);
 
 struct sip_via {
     struct span transport; /* "UDP" */
     struct span host;
-    uint16_t port; /* 0 = absent */
+    uint16_t port;                       /* 0 = absent */
     struct span branch, received, rport; /* rport: p != NULL and empty for the bare flag */
     struct span params;
 };
-int sip_via_parse(struct arena *a, struct span value, struct sip_via *ret_via);
+/* As sip_uri_parse: own split, libosip2 must agree. -EBADMSG, -ENOMEM. */
+int sip_via_parse(struct span value, struct sip_via *ret_via);
+int sip_via_split(struct span value, struct sip_via *ret_via);
 
-/* ---- edits: forward by copying byte ranges -------------------------------------------------------------------------- */
+/* ---- edits: forward by copying byte ranges ------------------------------ */
 
-struct sip_edit_op;
+struct sip_edit_op {
+    uint32_t start, end; /* raw bytes that go; start == end: an insertion */
+    struct span name;    /* p != NULL: a whole line "name: text" CRLF */
+    struct span text;
+};
 struct sip_edit {
     struct sip_msg *m;
-    struct sip_edit_op *ops;
+    struct sip_edit_op *ops; /* in the order of start; equal starts in the order given */
     unsigned n, cap;
-    bool failed; /* out of memory or too many: sip_edit_render tells */
+    bool failed; /* out of memory, or overlapping edits: sip_edit_render tells */
+    char number[24];
+    struct sip_edit_op own[24]; /* more come from the message's arena */
 };
 
-/* Memory comes from the message's arena; texts given must live until the render. Edits of the same place are
- * rendered in the order given. */
+/* Texts given must live until the render (m->arena is a good place for what is made for it). Edits
+ * of the same place are rendered in the order given. The edit must not be moved. */
 void sip_edit_init(struct sip_edit *e, struct sip_msg *m);
 void sip_edit_ruri(struct sip_edit *e, struct span uri);
-/* "Name: value" CRLF before the first line of the same id, or behind the top Via lines when there is none. */
+/* "Name: value" CRLF before the first line of the same id, or behind the top Via lines when there
+ * is none. */
 void sip_edit_push(struct sip_edit *e, enum sip_header id, struct span value);
 /* Behind the last line with that id, or at the end of the headers. */
 void sip_edit_append(struct sip_edit *e, enum sip_header id, struct span value);
@@ -219,7 +245,7 @@ void sip_edit_remove_value(struct sip_edit *e, const struct sip_values *at);
 void sip_edit_replace_value(struct sip_edit *e, const struct sip_values *at, struct span value);
 /* Removes a token from a list header (Require: sec-agree); an emptied line goes. */
 void sip_edit_remove_token(struct sip_edit *e, enum sip_header id, struct span token);
-/* Replaces the part [part] of the raw bytes (a parameter inside a value). part must be inside raw. */
+/* Replaces a part of the raw bytes (a parameter inside a value); part must be inside raw. */
 void sip_edit_bytes(struct sip_edit *e, struct span part, struct span text);
 /* Replaces the body and mends Content-Length; type: p = NULL keeps Content-Type. */
 void sip_edit_body(struct sip_edit *e, struct span type, struct span body);
@@ -228,15 +254,45 @@ void sip_edit_max_forwards(struct sip_edit *e);
 /* Writes the edited message; -EMSGSIZE when out is too small, -ENOMEM when an edit failed. */
 int sip_edit_render(const struct sip_edit *e, struct buf *out);
 
-/* ---- messages of our own ----------------------------------------------------------------------------------------------- */
+/* ---- messages of our own ------------------------------ */
 
-/* A response to a request by RFC 3261 8.2.6: start line, all Via, From, To (tag added when given and absent), Call-ID,
- * CSeq, Record-Route for 18x and 2xx; then `extra` (complete header lines with CRLF, may be empty), Content-Length and
- * body. Also for a message sip_msg_parse refused, from what is there. -EMSGSIZE. */
-int sip_reply(const struct sip_msg *request, unsigned status, const char *phrase, struct span to_tag,
-              struct span extra, struct span body, struct buf *out);
+/* A response to a request by RFC 3261 8.2.6: start line, all Via, From, To (tag added when given
+ * and absent), Call-ID, CSeq, Record-Route for 18x and 2xx; then `extra` (complete header lines
+ * with CRLF, may be empty), Content-Length and body. Also for a message sip_msg_parse refused,
+ * from what is there. -EMSGSIZE. */
+int sip_reply(const struct sip_msg *request, unsigned status, const char *phrase,
+              struct span to_tag, struct span extra, struct span body, struct buf *out);
 
-/* ---- stream framing (TCP, TLS): RFC 3261 18.3 --------------------------------------------------------------------------- */
+/* A request of our own. Lines are written in the order of the fields; an empty span leaves its
+ * line out. */
+struct sip_request {
+    enum sip_method method;
+    struct span method_text; /* when method is SIP_OTHER */
+    struct span ruri;
+    struct span via;  /* whole value: "SIP/2.0/UDP 192.0.2.1:5060;branch=...;rport" */
+    struct span from; /* whole value with tag */
+    struct span to;
+    struct span call_id;
+    uint32_t cseq;
+    unsigned max_forwards;     /* 0 = 70 */
+    const struct span *routes; /* name-addr values, first hop first */
+    unsigned n_routes;
+    struct span contact;
+    struct span extra; /* complete header lines with CRLF */
+    struct span content_type;
+    struct span body;
+};
+/* -EMSGSIZE; -EINVAL when a value holds CR, LF or NUL, or a field RFC 3261 8.1.1 demands is
+ * empty. */
+int sip_request_build(const struct sip_request *r, struct buf *out);
+
+/* invite: the INVITE as it was sent on the wire. RFC 3261 17.1.1.3: the ACK of a 300-699 response,
+ * with the response's To; 9.1: the CANCEL, `extra` complete lines (Reason) or empty. -EBADMSG when
+ * invite is no INVITE, -EMSGSIZE. */
+int sip_build_ack(struct span invite, const struct sip_msg *response, struct buf *out);
+int sip_build_cancel(struct span invite, struct span extra, struct buf *out);
+
+/* ---- stream framing (TCP, TLS): RFC 3261 18.3 ------------------------------ */
 
 struct sip_framer {
     char *bytes;
