@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* common/dialog: dialogs as somebody in the middle sees them, and requests of our own in them.
+ *
+ * Decides   RFC 3261 12 for a proxy that stays in the path: which dialog a message belongs to,
+ *           from which side, its state, both route sets, targets and CSeqs, so that the network
+ *           can end it.
+ * Owns      its dialogs; one that was terminated stays 64*T1 for what is still under way.
+ * Threads   the loop's.
+ * Errors    negative errno; -ENOSPC at the bound.
+ * Never     sends, but for sip_dialog_release.
+ * Tests     tests/unit/common/dialog. */
+#ifndef COMMON_DIALOG_DIALOG_H
+#define COMMON_DIALOG_DIALOG_H
+
+#include "common/transaction/transaction.h"
+
+struct sip_dialogs;
+struct sip_dialog;
+
+/* A P-CSCF that serves caller and callee sees one dialog twice: the leg tells them apart. */
+enum sip_leg { SIP_LEG_ORIGINATING, SIP_LEG_TERMINATING, SIP_LEG_THROUGH };
+
+enum sip_dialog_state { SIP_DIALOG_EARLY, SIP_DIALOG_CONFIRMED, SIP_DIALOG_TERMINATED };
+
+/* The caller sent the request that made the dialog. */
+enum sip_side { SIP_CALLER, SIP_CALLEE };
+static inline enum sip_side sip_side_other(enum sip_side s)
+{
+    return s == SIP_CALLER ? SIP_CALLEE : SIP_CALLER;
+}
+
+struct sip_dialogs_options {
+    unsigned limit;  /* dialogs; default 100000 */
+    uint64_t early;  /* an early dialog without news ends after this; default 200 s */
+    uint64_t linger; /* default 64*T1 = 32 s; 128 s towards phones with UE timers */
+};
+extern const struct sip_dialogs_options sip_dialogs_options_default;
+
+struct sip_dialogs_ops {
+    /* Last call for d: it was terminated and has lingered, or an early one was never answered. */
+    void (*on_end)(struct sip_dialog *d, void *ctx);
+};
+
+int sip_dialogs_new(struct loop *l, const struct rnd *rnd,
+                    const struct sip_dialogs_options *options, const struct sip_dialogs_ops *ops,
+                    void *ctx, struct sip_dialogs **ret_dialogs);
+void sip_dialogs_free(struct sip_dialogs *ds);
+size_t sip_dialogs_count(const struct sip_dialogs *ds);
+
+/* What the middle knows about each side. */
+struct sip_dialog_side {
+    struct span tag;
+    struct span uri;       /* whole From or To value without its tag */
+    struct span contact;   /* remote target: URI of its Contact */
+    struct span routes;    /* Route value, comma list, from us towards this side; empty = none */
+    struct sip_target hop; /* the role's: how this side is reached from here */
+    uint32_t cseq;         /* highest it has used; 0 = none yet */
+};
+
+/* A request and a response with a To tag, 101-299, make a dialog; the same pair again finds it. The
+ * route sets: towards the caller the Record-Routes of `request` as it was received, towards the
+ * callee those of `response` above `own_routes`, the number of Record-Route values we put in (2
+ * with RFC 5658). A 2xx confirms. -EINVAL (no tag, or another method than INVITE, SUBSCRIBE,
+ * REFER), -ENOSPC, -ENOMEM. */
+int sip_dialog_open(struct sip_dialogs *ds, enum sip_leg leg, const struct sip_msg *request,
+                    const struct sip_msg *response, unsigned own_routes,
+                    struct sip_dialog **ret_dialog);
+/* Which dialog a message is in, and which side sent it; NULL when in none. Terminated ones are
+ * found too, until they have lingered. ret_from may be NULL. */
+struct sip_dialog *sip_dialog_find(const struct sip_dialogs *ds, enum sip_leg leg,
+                                   const struct sip_msg *m, enum sip_side *ret_from);
+/* A request from `from` is about to be forwarded: notes CSeq; a BYE terminates (2xx or not, RFC
+ * 3261 15.1.1). -EBADMSG when its CSeq is not higher than the last one (500 by 12.2.2); ACK and
+ * CANCEL are not counted. */
+int sip_dialog_on_request(struct sip_dialog *d, enum sip_side from, const struct sip_msg *request);
+/* A response to a request that `requester` sent inside the dialog: a 2xx to INVITE or UPDATE moves
+ * the remote targets (12.2.1.2), 481 or 408 terminates. */
+int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,
+                           const struct sip_msg *request, const struct sip_msg *response);
+void sip_dialog_terminate(struct sip_dialog *d);
+
+enum sip_dialog_state sip_dialog_state(const struct sip_dialog *d);
+struct span sip_dialog_call_id(const struct sip_dialog *d);
+const struct sip_dialog_side *sip_dialog_side(const struct sip_dialog *d, enum sip_side side);
+/* Where requests of our own to that side are sent from and to. */
+void sip_dialog_set_hop(struct sip_dialog *d, enum sip_side side, const struct sip_target *hop);
+void sip_dialog_set_user(struct sip_dialog *d, void *user);
+void *sip_dialog_user(const struct sip_dialog *d);
+struct handle sip_dialog_handle(const struct sip_dialog *d);
+struct sip_dialog *sip_dialog_by_handle(const struct sip_dialogs *ds, struct handle h);
+
+/* A request of our own to that side, as if the other side had sent it: its next CSeq, route set,
+ * target. extra: whole header lines (Reason). For sip_uac_send to sip_dialog_side(...)->hop.
+ * -EINVAL before the dialog has a target there, -EMSGSIZE. ACK takes the CSeq of the INVITE. */
+int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method method,
+                       struct span extra, struct span body, struct buf *out);
+/* BYE to both sides through the layer and terminate; what cannot be sent is skipped: the dialog
+ * ends all the same. reason: value of a Reason header (RFC 3326); empty = none. Returns how many
+ * were sent. */
+unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason);
+
+#endif
