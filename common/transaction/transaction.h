@@ -180,19 +180,6 @@ int sip_reply_stateless(struct sip_layer *l, const struct sip_msg *request,
 
 /* ---- requests of our own ---- */
 
-/* All but Via, which the layer adds. Spans as they stand in the message. */
-struct sip_request {
-    enum sip_method method;
-    struct span ruri, from, to, call_id; /* from and to: the whole header value with its tag */
-    uint32_t cseq;
-    struct span routes;  /* value of one Route line, a comma list; empty = none */
-    struct span contact; /* value; empty = none */
-    struct span extra;   /* whole header lines with CRLF, also Content-Type */
-    struct span body;
-};
-/* -EMSGSIZE. */
-int sip_request_build(const struct sip_request *r, struct buf *out);
-
 struct sip_client_ops {
     /* Every response but 100; for an INVITE also each 2xx that comes again. m is borrowed. */
     void (*on_response)(struct sip_client *c, struct sip_msg *m, void *ctx);
@@ -202,7 +189,7 @@ struct sip_client_ops {
     /* Last call; may be NULL. */
     void (*on_end)(struct sip_client *c, void *ctx);
 };
-/* request: complete but for the Via, copied. ops is not copied; NULL = fire and forget. -EINVAL,
+/* request: complete but for the Via (sip_request_build with `via` empty), copied. ops is not copied; NULL = fire and forget. -EINVAL,
  * -ENOSPC, -ENOMEM; a failure to send is on_failed. ACK is sent once without a transaction and
  * *ret_client is NULL then; ret_client may be NULL. */
 int sip_uac_send(struct sip_layer *l, struct span request, const struct sip_target *targets,
