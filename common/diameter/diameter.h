@@ -2,14 +2,17 @@
 /* common/diameter: typed Diameter requests and answers, and the port that carries them.
  *
  * Decides   which AVPs an application's messages have, which answer belongs to which request, when
- * a request has waited too long (RFC 6733; Rx TS 29.214; Gq TS 29.209 6.5.x Authorization-Token;
- * QoS RFC 5866, RFC 5777). Owns      the requests in flight and those not answered yet; both tables
- * are bounded. Threads   the loop's. In and out    plain structs whose spans are borrowed: what is
- * sent is copied before the call returns, what is received is valid until the callback returns.
- * Errors    0 or negative errno; a Result-Code is a value. Never     blocks, resolves names, or
- * gives a token to a log. Twins     common/diameter/fd (freeDiameter in a child process) and
- * common/diameter/sim.h (several nodes on one virtual clock). Tests     tests/unit/common/diameter.
- */
+ *           a request has waited too long (RFC 6733; Rx TS 29.214; Gq TS 29.209 6.5
+ *           Authorization-Token; QoS RFC 5866, RFC 5777).
+ * Owns      the requests in flight and those not answered yet; both tables are bounded.
+ * Threads   the loop's.
+ * In, out   plain structs whose spans are borrowed: what is sent is copied before the call returns,
+ *           what is received is valid until the callback returns.
+ * Errors    0 or negative errno; a Result-Code is a value.
+ * Never     blocks, resolves names, or gives a token to a log.
+ * Twins     common/diameter/fd (freeDiameter in a child process) and common/diameter/sim.h (several
+ *           nodes on one virtual clock).
+ * Tests     tests/unit/common/diameter. */
 #ifndef COMMON_DIAMETER_DIAMETER_H
 #define COMMON_DIAMETER_DIAMETER_H
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* common/token: the media authorization token: an RFC 3520 AUTH_SESSION policy element.
  *
- * Decides   what a token says and whether its authentication data is right. Owns      nothing; a
- * token is a `struct secret` of the caller. Threads   any. In and out    the token is kept as the
- * element without its Length, beginning with P-Type 0x0004, as RFC 3313 5.2 has it; token_put_…
- * adds the Length where an interface wants it. The MAC covers the padded attributes before
- * AUTHENTICATION_DATA, not the element header, so that it does not depend on that choice. Errors
- * negative errno; outputs untouched. Never     prints a token; its name in logs is token_name().
+ * Decides   what a token says and whether its authentication data is right.
+ * Owns      nothing; a token is a `struct secret` of the caller.
+ * Threads   any.
+ * In, out   the token is kept as the element without its Length, beginning with P-Type 0x0004, as
+ *           RFC 3313 5.2 has it; token_put_... adds the Length where an interface wants it. The MAC
+ *           covers the padded attributes before AUTHENTICATION_DATA, not the element header, so that
+ *           it does not depend on that choice.
+ * Errors    negative errno; outputs untouched.
+ * Never     prints a token; its name in logs is token_name().
  * Tests     tests/unit/common/token, tests/fuzz/token_fuzz.c. */
 #ifndef COMMON_TOKEN_TOKEN_H
 #define COMMON_TOKEN_TOKEN_H
