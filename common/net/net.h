@@ -101,11 +101,16 @@ struct net_resolve_query {
 
 struct net_resolve;
 /* done is called once, for a literal address from within the call; n = 0 with error (negative
- * errno) when nothing was found. Targets come in the order to try (priority, then weight). */
+ * errno) when nothing was found. Targets come in the order to try (priority, then weight).
+ * NULL: done has been called already (a literal, a bad name, no memory). */
 struct net_resolve *net_resolve(struct net *n, const struct net_resolve_query *query,
                                 void (*done)(const struct net_target *targets, size_t n, int error,
                                              void *ctx),
                                 void *ctx);
+/* done is not called any more. */
 void net_resolve_cancel(struct net_resolve *r);
+/* "192.0.2.53,[2001:db8::53]:5353" instead of /etc/resolv.conf; before the first name is asked.
+ * -EINVAL. Real networks only. */
+int net_name_servers(struct net *n, const char *servers);
 
 #endif
