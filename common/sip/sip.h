@@ -56,6 +56,7 @@ extern const struct sip_limits sip_limits_default;
 
 struct sip_line {
     uint16_t id;         /* enum sip_header */
+    uint16_t next;       /* line number + 1 of the next line with that id; 0 = none */
     uint32_t start, end; /* the whole line with folding and CRLF, offsets into raw */
     uint32_t name, name_n;
     uint32_t value, value_n; /* trimmed; folding is still inside */
@@ -92,6 +93,10 @@ struct sip_msg {
  * enough to answer (sip_reply works on it) or NULL. -ENOMEM. */
 int sip_msg_parse(struct span raw, const struct sip_limits *limits, struct sip_msg **ret_msg,
                   struct sip_reject *ret_reject);
+/* RFC 3261 18.2.1, RFC 3581 4: writes where the request came from into its top Via (received, and
+ * the value of rport), in place of whatever the sender had put there. The transport calls it before
+ * anyone keeps a span of the message. -ENOMEM, -EBADMSG. */
+int sip_msg_stamp_source(struct sip_msg *m, const struct addr *source);
 struct sip_msg *sip_msg_ref(struct sip_msg *m);
 void sip_msg_unref(struct sip_msg *m);
 
@@ -136,13 +141,13 @@ bool sip_header_has_token(const struct sip_msg *m, enum sip_header id, struct sp
 
 /* ---- parameters ;name=value and authentication parameters ------------------------------ */
 
-/* Walks ";name[=value]" lists; value without its quotes when unquoted is asked, escapes kept.
- * Values may be tokens or quoted strings. -EBADMSG on broken quoting. */
+/* Walks ";name[=value]" lists, LWS and empty parameters allowed. Quoted values come without their
+ * quotes, escapes kept. 1 = a parameter, 0 = the end, -EBADMSG; behind either the list is empty. */
 struct sip_param {
     struct span name, value; /* value.p = NULL when there is no '=' */
     bool quoted;
 };
-bool sip_param_next(struct span *list, struct sip_param *ret_param);
+int sip_param_next(struct span *list, struct sip_param *ret_param);
 /* Value of the parameter, any case of name; p = NULL when absent; empty but not NULL for a flag. */
 struct span sip_param_find(struct span list, struct span name);
 
@@ -154,7 +159,7 @@ struct sip_auth {
     struct sip_param params[SIP_AUTH_PARAMS];
     unsigned n;
 };
-int sip_auth_parse(struct span value, struct sip_auth *ret_auth); /* -EBADMSG, -E2BIG */
+int sip_auth_parse(struct span value, struct sip_auth *ret_auth); /* -EBADMSG, -E2BIG; then empty */
 /* p = NULL when absent; "" is present and empty. */
 struct span sip_auth_get(const struct sip_auth *a, struct span name);
 
@@ -212,8 +217,11 @@ int sip_via_split(struct span value, struct sip_via *ret_via);
 
 /* ---- edits: forward by copying byte ranges ------------------------------ */
 
+#define SIP_EDIT_VALUES 128 /* of one line; the limits allow 65 */
+
 struct sip_edit_op {
     uint32_t start, end; /* raw bytes that go; start == end: an insertion */
+    uint16_t value;      /* 1 + index of the list value that goes; 0 otherwise */
     struct span name;    /* p != NULL: a whole line "name: text" CRLF */
     struct span text;
 };
@@ -222,7 +230,7 @@ struct sip_edit {
     struct sip_edit_op *ops; /* in the order of start; equal starts in the order given */
     unsigned n, cap;
     bool failed; /* out of memory, or overlapping edits: sip_edit_render tells */
-    char number[24];
+    char hops[4], length[12];
     struct sip_edit_op own[24]; /* more come from the message's arena */
 };
 
@@ -249,6 +257,8 @@ void sip_edit_remove_token(struct sip_edit *e, enum sip_header id, struct span t
 void sip_edit_bytes(struct sip_edit *e, struct span part, struct span text);
 /* Replaces the body and mends Content-Length; type: p = NULL keeps Content-Type. */
 void sip_edit_body(struct sip_edit *e, struct span type, struct span body);
+/* Adds Content-Length when the message came without, as it may over UDP but not over a stream. */
+void sip_edit_content_length(struct sip_edit *e);
 /* Max-Forwards minus one, or a line with 70 (RFC 3261 16.6 step 3). */
 void sip_edit_max_forwards(struct sip_edit *e);
 /* Writes the edited message; -EMSGSIZE when out is too small, -ENOMEM when an edit failed. */
