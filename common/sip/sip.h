@@ -306,18 +306,24 @@ int sip_build_cancel(struct span invite, struct span extra, struct buf *out);
 
 struct sip_framer {
     char *bytes;
-    size_t n, cap, scanned, need; /* need: length of the message being read, once known */
+    size_t start, n, cap; /* [start, n) is not delivered yet */
+    size_t scanned;       /* no end of the header before this offset */
+    size_t need;          /* length of the message at start, once its Content-Length is known */
+    size_t taken;         /* bytes of the message last delivered, dropped by the next call */
     size_t limit;
+    bool broken;
 };
 enum sip_frame {
     SIP_FRAME_MORE,    /* nothing complete yet */
     SIP_FRAME_MESSAGE, /* *ret_message is one message, valid until the next call */
     SIP_FRAME_PING,    /* CRLF CRLF (RFC 5626 3.5.1): answer with CRLF */
-    SIP_FRAME_BROKEN,  /* answer *ret_reject if status is set, then close */
+    SIP_FRAME_BROKEN, /* answer *ret_reject if status is set, then close; *ret_message is the header
+                          as far as it is known, for sip_msg_parse and sip_reply */
 };
 void sip_framer_init(struct sip_framer *f, size_t limit);
 void sip_framer_fini(struct sip_framer *f);
-/* -ENOBUFS beyond the limit. */
+/* Call sip_framer_next until it asks for more. -ENOBUFS when more than a message and one read are
+ * waiting, -ENOMEM. */
 int sip_framer_feed(struct sip_framer *f, struct span data);
 enum sip_frame sip_framer_next(struct sip_framer *f, struct span *ret_message,
                                struct sip_reject *ret_reject);
