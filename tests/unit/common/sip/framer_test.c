@@ -81,7 +81,7 @@ static void test_ping(void)
 
     sip_framer_init(&f, 65535);
     for (int i = 0; i < 3; i++) {
-        CU_ASSERT_EQUAL(sip_framer_feed(&f, span_of("\r\n\r" + i, 1)), 0);
+        CU_ASSERT_EQUAL(sip_framer_feed(&f, span_of(&"\r\n\r"[i], 1)), 0);
         CU_ASSERT_EQUAL(sip_framer_next(&f, &got, &reject), SIP_FRAME_MORE);
     }
     CU_ASSERT_EQUAL(sip_framer_feed(&f, SPAN("\n\r\n\r\nSIP")), 0);
