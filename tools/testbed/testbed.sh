@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# tools/testbed/testbed.sh: the network of the lab and of the integration tests, as functions to source.
+#
+# Runs as root of a kernel of its own (tools/uml/run). Every daemon and every phone has a network namespace; two bridges in
+# the namespace `wire` join them, so that every packet crosses a veth pair and can be captured there:
+#
+#   gm  10.46.1.0/24   phones .101 ..., P-CSCF .10, edge (access media) .36
+#   mw  10.46.2.0/24   P-CSCF .11, S-CSCF .20, PDP .30, edge (ng .35, core media .37)
+#
+# TESTBED_BIN  where the programs are; TESTBED_DIR  where logs and results go.
+
+testbed_run=/run/portcullis
+
+# testbed_join NAMESPACE BRIDGE ADDRESS...: one interface named after the bridge, with all the addresses.
+testbed_join() {
+    local ns=$1 bridge=$2 port=$1-$2 a
+    shift 2
+    ip netns list | grep -qw "$ns" || { ip netns add "$ns" && ip -n "$ns" link set lo up; }
+    ip -n wire link add "$port" type veth peer name "$bridge" netns "$ns"
+    ip -n wire link set "$port" master "$bridge" up
+    for a in "$@"; do ip -n "$ns" address add "$a/24" dev "$bridge"; done
+    ip -n "$ns" link set "$bridge" up
+}
+
+testbed_up() {
+    mkdir -p "$testbed_run" "$TESTBED_DIR"
+    ip netns add wire
+    ip -n wire link set lo up
+    ip -n wire link add gm type bridge
+    ip -n wire link add mw type bridge
+    ip -n wire link set gm up
+    ip -n wire link set mw up
+    testbed_join pcscf gm 10.46.1.10
+    testbed_join pcscf mw 10.46.2.11
+    testbed_join scscf mw 10.46.2.20
+    testbed_join pdp mw 10.46.2.30
+    testbed_join edge mw 10.46.2.35 10.46.2.37
+    testbed_join edge gm 10.46.1.36
+}
+
+# testbed_config SAMPLE: the sample file with the lab's addresses in place of the loopback ones.
+testbed_config() {
+    local out=$TESTBED_DIR/$(basename "$1")
+    sed -e 's/127\.0\.0\.10\b/10.46.1.10/g' -e 's/127\.0\.0\.11\b/10.46.2.11/g' \
+        -e 's/127\.0\.0\.20\b/10.46.2.20/g' -e 's/127\.0\.0\.30\b/10.46.2.30/g' \
+        -e 's/127\.0\.0\.35\b/10.46.2.35/g' -e 's/127\.0\.0\.36\b/10.46.1.36/g' \
+        -e 's/127\.0\.0\.37\b/10.46.2.37/g' -e "s#/var/lib/portcullis#$testbed_run/state#g" \
+        -e "s#/etc/portcullis#$TESTBED_DIR#g" "$1" >"$out"
+    echo "$out"
+}
+
+# testbed_start DAEMON: in its namespace, from conf/DAEMON.yaml; waits until its control socket answers.
+testbed_start() {
+    local name=$1 i
+    mkdir -p "$testbed_run/state"
+    ip netns exec "$name" "$TESTBED_BIN/$name" --config "$TESTBED_DIR/$name.yaml" >>"$TESTBED_DIR/$name.log" 2>&1 &
+    echo $! >"$testbed_run/$name.pid"
+    for ((i = 0; i < 200; i++)); do
+        "$TESTBED_BIN/imsctl" --socket "$testbed_run/$name.sock" status >/dev/null 2>&1 && return 0
+        kill -0 "$(cat "$testbed_run/$name.pid")" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "$name did not start:" >&2
+    tail -5 "$TESTBED_DIR/$name.log" >&2
+    return 1
+}
+
+testbed_stop() {
+    local name pid i
+    for name in "$@"; do
+        [ -f "$testbed_run/$name.pid" ] || continue
+        pid=$(cat "$testbed_run/$name.pid")
+        rm -f "$testbed_run/$name.pid"
+        kill "$pid" 2>/dev/null || continue
+        for ((i = 0; i < 100; i++)); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -9 "$pid" 2>/dev/null
+    done
+}
+
+# ---- phones -----------------------------------------------------------------------------------------------------------
+
+testbed_realm=ims.mnc001.mcc001.3gppnetwork.org
+
+testbed_imsi() { printf '001010000000%03d' "$1"; }
+testbed_impu() { echo "sip:$(testbed_imsi "$1")@$testbed_realm"; }
+# Keys made up from the number; made for the lab, worth nothing anywhere else.
+testbed_k() { printf '465b5ce8b199b49faa5f0a2ee2%06x' "$1"; }
+testbed_opc() { echo cd63cb71954a9f4e48a5994e37a02baf; }
+
+# testbed_phone N [ue options...]: switches phone N on; its events go to phoneN.log, commands are given with testbed_say.
+testbed_phone() {
+    local n=$1 ns=ue$1 address=10.46.1.$((100 + $1))
+    shift
+    ip netns list | grep -qw "$ns" || testbed_join "$ns" gm "$address"
+    rm -f "$testbed_run/$ns.in"
+    mkfifo "$testbed_run/$ns.in"
+    # Opened for reading and writing: the phone never sees an end of input.
+    ip netns exec "$ns" "$TESTBED_BIN/ue" --impi "$(testbed_imsi "$n")@$testbed_realm" --impu "$(testbed_impu "$n")" \
+        --realm "$testbed_realm" --local "$address" --pcscf 10.46.1.10 --k "$(testbed_k "$n")" \
+        --opc "$(testbed_opc)" --esp-keys "$TESTBED_DIR/esp_sa" "$@" \
+        <>"$testbed_run/$ns.in" >>"$TESTBED_DIR/phone$n.log" 2>&1 &
+    echo $! >"$testbed_run/$ns.pid"
+    testbed_hear "$n" '^ready' 10
+}
+
+testbed_say() {
+    local n=$1
+    shift
+    echo "$*" >"$testbed_run/ue$n.in"
+}
+
+# testbed_hear N REGEX SECONDS [FROM]: waits for an event line at or behind line FROM of the phone's log.
+testbed_hear() {
+    local log=$TESTBED_DIR/phone$1.log i
+    for ((i = 0; i < $3 * 20; i++)); do
+        tail -n "+${4:-1}" "$log" 2>/dev/null | grep -qE "$2" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# The next line number of a phone's log: what is heard from here on is new.
+testbed_mark() { echo $(($(wc -l <"$TESTBED_DIR/phone$1.log") + 1)); }
+
+imsctl() { "$TESTBED_BIN/imsctl" --run-dir "$testbed_run" "$@"; }
+
+# testbed_capture FILE: both bridges into one file; testbed_capture_stop ends it.
+testbed_capture() {
+    ip netns exec wire dumpcap -q -i gm -i mw -w "$1" >"$TESTBED_DIR/dumpcap.log" 2>&1 &
+    echo $! >"$testbed_run/dumpcap.pid"
+    local i
+    for ((i = 0; i < 100; i++)); do
+        [ -s "$1" ] && return 0
+        sleep 0.05
+    done
+    echo "the capture did not start: $(tail -1 "$TESTBED_DIR/dumpcap.log")" >&2
+    return 1
+}
+
+testbed_capture_stop() {
+    sleep 0.3 # let dumpcap read what the kernel has queued
+    testbed_stop dumpcap
+}
