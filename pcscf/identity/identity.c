@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pcscf/identity/identity.h"
+
+#include <errno.h>
+
+/* TS 24.229 4.4 and 5.2.6.3: a phone's values for these are not believed. */
+static const enum sip_header not_from_phone[] = {
+    SIP_H_P_ASSERTED_IDENTITY,   SIP_H_P_PREFERRED_IDENTITY,
+    SIP_H_P_CHARGING_VECTOR,     SIP_H_P_CHARGING_FUNCTION_ADDRESSES,
+    SIP_H_P_MEDIA_AUTHORIZATION, SIP_H_P_VISITED_NETWORK_ID,
+    SIP_H_P_SERVED_USER,         SIP_H_P_CALLED_PARTY_ID,
+    SIP_H_P_ASSOCIATED_URI,      SIP_H_FEATURE_CAPS,
+};
+
+static const char *const not_from_phone_named[] = {
+    "P-Asserted-Service",  "P-Profile-Key",         "P-Private-Network-Indication",
+    "P-User-Database",     "Restoration-Info",      "Relayed-Charge",
+    "Resource-Share",      "Service-Interact-Info", "Cellular-Network-Info",
+    "Response-Source",     "Attestation-Info",      "Origination-Id",
+    "Additional-Identity",
+};
+
+/* TS 24.229 5.2.6.3.4, 5.2.6.4.3: charging and network data stay in the network. */
+static const enum sip_header not_to_phone[] = {
+    SIP_H_P_CHARGING_VECTOR,    SIP_H_P_CHARGING_FUNCTION_ADDRESSES, SIP_H_P_SERVED_USER,
+    SIP_H_P_VISITED_NETWORK_ID, SIP_H_P_MEDIA_AUTHORIZATION, /* from elsewhere; ours is added after
+                                                                this */
+};
+
+static const char *const not_to_phone_named[] = {
+    "P-Profile-Key",
+    "P-Private-Network-Indication",
+    "P-User-Database",
+    "Relayed-Charge",
+};
+
+static void remove_all(struct sip_edit *e, const enum sip_header *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sip_edit_remove_all(e, ids[i]);
+}
+
+static void remove_named(struct sip_msg *m, struct sip_edit *e, const char *const *names, size_t n)
+{
+    for (unsigned k = 0; k < m->n_lines; k++) {
+        const struct sip_line *line = &m->lines[k];
+        struct span name = span_of(m->raw.p + line->name, line->name_n);
+
+        if (line->id != SIP_H_OTHER)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            if (span_eq_nocase(name, span_str(names[i])))
+                sip_edit_remove(e, line);
+        }
+    }
+}
+
+static bool uri_equal(struct arena *a, struct span left, struct span right)
+{
+    struct sip_uri l, r;
+
+    return span_eq(left, right) || (sip_uri_parse(a, left, &l) == 0 &&
+                                    sip_uri_parse(a, right, &r) == 0 && sip_uri_equal(&l, &r));
+}
+
+static int find_in(struct arena *a, const struct identities *ids, struct span uri)
+{
+    for (unsigned i = 0; i < ids->n; i++) { /* IDENTITY_MAX at most */
+        if (uri_equal(a, span_str(ids->uri[i]), uri))
+            return (int)i;
+    }
+    return -1;
+}
+
+int identity_find(const struct identities *ids, struct span uri)
+{
+    struct arena a;
+    int index;
+
+    arena_init(&a, 65536);
+    index = find_in(&a, ids, uri);
+    arena_fini(&a);
+    return index;
+}
+
+static void learn(struct identities *ids, struct span uri, unsigned *dropped)
+{
+    if (ids->n < IDENTITY_MAX && span_copy(uri, ids->uri[ids->n], IDENTITY_TEXT_MAX) == 0)
+        ids->n++;
+    else
+        ++*dropped;
+}
+
+void identity_learn(const struct sip_msg *response, struct span fallback,
+                    struct identities *ret_ids, unsigned *ret_dropped)
+{
+    struct sip_values v = sip_values(response, SIP_H_P_ASSOCIATED_URI);
+    struct sip_name_addr na;
+    struct arena a;
+
+    ret_ids->n = 0;
+    *ret_dropped = 0;
+    arena_init(&a, 65536);
+    while (sip_values_next(&v)) {
+        if (sip_name_addr_parse(&a, v.value, &na) == 0)
+            learn(ret_ids, na.uri, ret_dropped);
+        else
+            ++*ret_dropped;
+    }
+    arena_fini(&a);
+    if (ret_ids->n == 0)
+        learn(ret_ids, fallback, ret_dropped);
+}
+
+/* The registered identity that P-Preferred-Identity names (it may name two, sip and tel), or -1. */
+static int preferred(const struct identities *ids, struct sip_msg *m)
+{
+    struct sip_values v = sip_values(m, SIP_H_P_PREFERRED_IDENTITY);
+    struct sip_name_addr na;
+
+    while (sip_values_next(&v)) {
+        int index = sip_name_addr_parse(&m->arena, v.value, &na) == 0
+                        ? find_in(&m->arena, ids, na.uri)
+                        : -1;
+
+        if (index >= 0)
+            return index;
+    }
+    return -1;
+}
+
+static int append_asserted(struct sip_msg *m, struct sip_edit *e, struct span uri)
+{
+    char *text = arena_alloc(&m->arena, uri.n + 2);
+
+    if (!text)
+        return -ENOMEM;
+    text[0] = '<';
+    memcpy(text + 1, uri.p, uri.n);
+    text[uri.n + 1] = '>';
+    sip_edit_append(e, SIP_H_P_ASSERTED_IDENTITY, span_of(text, uri.n + 2));
+    return 0;
+}
+
+/* P-Access-Network-Info with network-provided is the network's statement, not the phone's
+ * (TS 24.229 5.2.6.3.3). */
+static void remove_network_provided(struct sip_msg *m, struct sip_edit *e)
+{
+    struct sip_values v = sip_values(m, SIP_H_P_ACCESS_NETWORK_INFO);
+
+    while (sip_values_next(&v)) {
+        struct span params = span_sub(v.value, span_find(v.value, ';'), v.value.n);
+
+        if (sip_param_find(params, SPAN("network-provided")).p)
+            sip_edit_remove_value(e, &v);
+    }
+}
+
+static void distrust(struct sip_msg *m, struct sip_edit *e)
+{
+    remove_all(e, not_from_phone, ARRAY_LEN(not_from_phone));
+    remove_named(m, e, not_from_phone_named, ARRAY_LEN(not_from_phone_named));
+    remove_network_provided(m, e);
+}
+
+int identity_assert_request(const struct identities *ids, struct sip_msg *m, struct sip_edit *e,
+                            struct span *ret_asserted)
+{
+    int index = preferred(ids, m), rc;
+    struct span uri = span_str(ids->uri[index < 0 ? 0 : index]);
+
+    if (ids->n == 0)
+        return -ENOENT;
+    distrust(m, e);
+    rc = append_asserted(m, e, uri);
+    if (rc == 0)
+        *ret_asserted = uri;
+    return rc;
+}
+
+int identity_assert_response(const struct identities *ids, struct span called, struct sip_msg *m,
+                             struct sip_edit *e)
+{
+    int index = preferred(ids, m);
+
+    if (ids->n == 0)
+        return -ENOENT;
+    if (index < 0 && called.n)
+        index = find_in(&m->arena, ids, called);
+    distrust(m, e);
+    return append_asserted(m, e, span_str(ids->uri[index < 0 ? 0 : index]));
+}
+
+void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
+{
+    remove_all(e, not_to_phone, ARRAY_LEN(not_to_phone));
+    remove_named(m, e, not_to_phone_named, ARRAY_LEN(not_to_phone_named));
+    /* Privacy values are separated by ';' (RFC 3323 4.2). */
+    for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
+        struct span rest = sip_line_value(m, l);
+
+        while (rest.p) {
+            if (span_eq_nocase(span_trim(span_cut(&rest, ';')), SPAN("id")))
+                sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
+        }
+    }
+}
+
+void identity_strip_sec_agree(struct sip_msg *m, struct sip_edit *e)
+{
+    static const enum sip_header security[] = {SIP_H_SECURITY_CLIENT, SIP_H_SECURITY_VERIFY,
+                                               SIP_H_SECURITY_SERVER};
+
+    (void)m;
+    remove_all(e, security, ARRAY_LEN(security));
+    sip_edit_remove_token(e, SIP_H_REQUIRE, SPAN("sec-agree"));
+    sip_edit_remove_token(e, SIP_H_PROXY_REQUIRE, SPAN("sec-agree"));
+}
