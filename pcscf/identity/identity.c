@@ -55,32 +55,21 @@ static void remove_named(struct sip_msg *m, struct sip_edit *e, const char *cons
     }
 }
 
-static bool uri_equal(struct arena *a, struct span left, struct span right)
+static bool uri_equal(struct span left, struct span right)
 {
     struct sip_uri l, r;
 
-    return span_eq(left, right) || (sip_uri_parse(a, left, &l) == 0 &&
-                                    sip_uri_parse(a, right, &r) == 0 && sip_uri_equal(&l, &r));
-}
-
-static int find_in(struct arena *a, const struct identities *ids, struct span uri)
-{
-    for (unsigned i = 0; i < ids->n; i++) { /* IDENTITY_MAX at most */
-        if (uri_equal(a, span_str(ids->uri[i]), uri))
-            return (int)i;
-    }
-    return -1;
+    return span_eq(left, right) ||
+           (sip_uri_parse(left, &l) == 0 && sip_uri_parse(right, &r) == 0 && sip_uri_equal(&l, &r));
 }
 
 int identity_find(const struct identities *ids, struct span uri)
 {
-    struct arena a;
-    int index;
-
-    arena_init(&a, 65536);
-    index = find_in(&a, ids, uri);
-    arena_fini(&a);
-    return index;
+    for (unsigned i = 0; i < ids->n; i++) { /* IDENTITY_MAX at most */
+        if (uri_equal(span_str(ids->uri[i]), uri))
+            return (int)i;
+    }
+    return -1;
 }
 
 static void learn(struct identities *ids, struct span uri, unsigned *dropped)
@@ -96,18 +85,15 @@ void identity_learn(const struct sip_msg *response, struct span fallback,
 {
     struct sip_values v = sip_values(response, SIP_H_P_ASSOCIATED_URI);
     struct sip_name_addr na;
-    struct arena a;
 
     ret_ids->n = 0;
     *ret_dropped = 0;
-    arena_init(&a, 65536);
     while (sip_values_next(&v)) {
-        if (sip_name_addr_parse(&a, v.value, &na) == 0)
+        if (sip_name_addr_parse(v.value, &na) == 0)
             learn(ret_ids, na.uri, ret_dropped);
         else
             ++*ret_dropped;
     }
-    arena_fini(&a);
     if (ret_ids->n == 0)
         learn(ret_ids, fallback, ret_dropped);
 }
@@ -119,9 +105,7 @@ static int preferred(const struct identities *ids, struct sip_msg *m)
     struct sip_name_addr na;
 
     while (sip_values_next(&v)) {
-        int index = sip_name_addr_parse(&m->arena, v.value, &na) == 0
-                        ? find_in(&m->arena, ids, na.uri)
-                        : -1;
+        int index = sip_name_addr_parse(v.value, &na) == 0 ? identity_find(ids, na.uri) : -1;
 
         if (index >= 0)
             return index;
@@ -186,7 +170,7 @@ int identity_assert_response(const struct identities *ids, struct span called, s
     if (ids->n == 0)
         return -ENOENT;
     if (index < 0 && called.n)
-        index = find_in(&m->arena, ids, called);
+        index = identity_find(ids, called);
     distrust(m, e);
     return append_asserted(m, e, span_str(ids->uri[index < 0 ? 0 : index]));
 }

@@ -113,7 +113,6 @@ static void learn_dialog(struct ue_call *c, const struct sip_msg *m, bool caller
     struct sip_values v = sip_values(m, SIP_H_RECORD_ROUTE);
     struct span values[32], contact = sip_header_value(m, SIP_H_CONTACT);
     struct buf routes = BUF_ON(c->routes);
-    struct arena arena;
     struct sip_name_addr na;
     unsigned n = 0;
 
@@ -123,10 +122,8 @@ static void learn_dialog(struct ue_call *c, const struct sip_msg *m, bool caller
     for (unsigned i = 0; i < n; i++)
         buf_fmt(&routes, "%s%.*s", i ? ", " : "", SPAN_ARG(values[caller ? n - 1 - i : i]));
     c->routes[routes.n] = '\0';
-    arena_init(&arena, 65536);
-    if (contact.p && sip_name_addr_parse(&arena, contact, &na) == 0)
+    if (contact.p && sip_name_addr_parse(contact, &na) == 0)
         (void)span_copy(na.uri, c->target, sizeof(c->target)); /* too long: the old target stays */
-    arena_fini(&arena);
 }
 
 static void put_dialog(struct ue *ue, struct buf *b, const char *method, uint32_t cseq)
@@ -378,7 +375,6 @@ void ue_call_answer(struct ue *ue, unsigned status)
 static void on_invite(struct ue *ue, const struct sip_msg *m, struct ue_conn *conn)
 {
     struct ue_call *c = &ue->call;
-    struct arena arena;
     struct sip_name_addr from = {0};
     unsigned fraud = c->fraud_packets;
 
@@ -393,18 +389,15 @@ static void on_invite(struct ue *ue, const struct sip_msg *m, struct ue_conn *co
                           .fraud_packets = fraud};
     init_timers(ue);
     ue_new_token(c->local_tag, 10);
-    arena_init(&arena, 65536);
-    if (sip_name_addr_parse(&arena, sip_header_value(m, SIP_H_FROM), &from) != 0 ||
+    if (sip_name_addr_parse(sip_header_value(m, SIP_H_FROM), &from) != 0 ||
         span_copy(from.uri, c->remote_uri, sizeof(c->remote_uri)) != 0 ||
         span_copy(m->from_tag, c->remote_tag, sizeof(c->remote_tag)) != 0 ||
         span_copy(m->call_id, c->call_id, sizeof(c->call_id)) != 0 ||
         ue_media_open(&c->media, ue->loop, &ue->options.local) != 0) {
-        arena_fini(&arena);
         ue_reply_send(ue, m, conn, 500, c->local_tag, SPAN_NONE, SPAN_NONE);
         end_call(ue, "INVITE could not be taken");
         return;
     }
-    arena_fini(&arena);
     c->media_open = true;
     snprintf(c->local_uri, sizeof(c->local_uri), "%s", ue->options.impu);
     learn_dialog(c, m, false);

@@ -296,7 +296,6 @@ static void on_registered(struct ue *ue, const struct sip_msg *m)
     struct sip_values v = sip_values(m, SIP_H_SERVICE_ROUTE);
     struct buf routes = BUF_ON(ue->service_route);
     struct sip_name_addr contact = {0};
-    struct arena arena;
     uint64_t expires = ue->reg_expires;
 
     if (ue->reg_expires == 0) {
@@ -304,16 +303,14 @@ static void on_registered(struct ue *ue, const struct sip_msg *m)
         forget_registration(ue);
         return;
     }
-    arena_init(&arena, 65536);
     routes.cap--;
     while (sip_values_next(&v))
         buf_fmt(&routes, "%s%.*s", routes.n ? ", " : "", SPAN_ARG(v.value));
     ue->service_route[routes.n] = '\0';
     (void)span_u64(sip_header_value(m, SIP_H_EXPIRES), UINT32_MAX,
                    &expires); /* the Contact's counts */
-    if (sip_name_addr_parse(&arena, sip_header_value(m, SIP_H_CONTACT), &contact) == 0)
+    if (sip_name_addr_parse(sip_header_value(m, SIP_H_CONTACT), &contact) == 0)
         (void)span_u64(sip_param_find(contact.params, SPAN("expires")), UINT32_MAX, &expires);
-    arena_fini(&arena);
     ue->registered = true;
     ue_event("registered expires=%llu service-route=\"%s\" identities=\"%.*s\"",
              (unsigned long long)expires, ue->service_route,
