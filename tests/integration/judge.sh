@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# tests/integration/judge.sh CAPTURE PHONES: tshark judges a capture of tools/lab; ESP is read with CAPTURE.esp_sa.
+# One line for each thing that must hold; a non-zero status when one does not.
+set -u
+capture=$1 phones=$2
+keys=$capture.esp_sa
+bad=0
+
+check() { # WHAT GOT WANTED
+    if [ "$2" = "$3" ]; then
+        echo "ok    $1: $2"
+    else
+        echo "WRONG $1: got '$2', wanted '$3'"
+        bad=1
+    fi
+}
+at_least() { # WHAT GOT WANTED
+    if [ "${2:-0}" -ge "$3" ]; then
+        echo "ok    $1: $2"
+    else
+        echo "WRONG $1: got '$2', wanted at least $3"
+        bad=1
+    fi
+}
+
+[ -s "$capture" ] && [ -s "$keys" ] || {
+    echo "judge: $capture or $keys is missing" >&2
+    exit 2
+}
+profile=$(mktemp -d)
+trap 'rm -rf "$profile"' EXIT
+export HOME=$profile XDG_CONFIG_HOME=$profile
+mkdir -p "$profile/wireshark"
+cp "$keys" "$profile/wireshark/esp_sa"
+
+# What anybody on the wire sees; what the two ends see.
+outside() { tshark -n -r "$capture" -o esp.enable_null_encryption_decode_heuristic:FALSE -Y "$1" -T fields "${@:2}" 2>/dev/null; }
+inside() {
+    tshark -n -r "$capture" -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
+        -d udp.port==5062-5066,sip -d tcp.port==5062-5066,sip -Y "$1" -T fields "${@:2}" 2>/dev/null
+}
+count() { grep -c . || true; }
+gm='ip.addr==10.46.1.0/24'
+
+# ---- nothing of SIP outside ESP but the first REGISTER and its 401 ----------------------------------------------------
+check "SIP on Gm outside ESP that is not REGISTER or its 401" \
+    "$(outside "sip && $gm && !(sip.CSeq.method == \"REGISTER\" && (sip.Method == \"REGISTER\" || sip.Status-Code == 401 || sip.Status-Code == 100))" -e frame.number | count)" 0
+check "phones whose first REGISTER was seen in clear" \
+    "$(outside "sip.Method == \"REGISTER\" && $gm" -e ip.src | sort -u | count)" "$phones"
+check "clear REGISTERs with an answer to the challenge" \
+    "$(outside "sip.Method == \"REGISTER\" && $gm && sip.auth.digest.response matches \"..\"" -e frame.number | count)" 0
+at_least "ESP packets" "$(outside "esp" -e frame.number | count)" $((phones * 6))
+check "SPIs in use (4 for each phone)" "$(outside "esp" -e esp.spi | sort -u | count | awk -v n="$phones" '{ print ($1 >= 2 * n && $1 <= 4 * n) ? "yes" : $1 }')" yes
+
+# ---- inside ESP --------------------------------------------------------------------------------------------------------
+check "ESP packets whose integrity check fails" "$(inside "esp.icv_bad == 1 || esp.icv.status == 0" -e frame.number | count)" 0
+at_least "SIP messages read inside ESP" "$(inside "esp && sip" -e frame.number | count)" $((phones * 4))
+check "ck or ik on Gm" "$(inside "sip && $gm && sip.WWW-Authenticate matches \"[, ](ck|ik)=\"" -e frame.number | count)" 0
+at_least "ck and ik on Mw (where they belong)" \
+    "$(inside "sip && !($gm) && sip.WWW-Authenticate matches \"[, ]ck=\"" -e frame.number | count)" "$phones"
+check "Security headers on Mw" \
+    "$(inside 'sip && !('"$gm"') && (sip.Security-Client || sip.Security-Verify || sip.Security-Server)' -e frame.number | count)" 0
+
+# ---- nothing malformed ---------------------------------------------------------------------------------------------------
+check "malformed frames" "$(inside '_ws.malformed' -e frame.number -e _ws.col.Info | count)" 0
+check "Diameter frames with errors" "$(inside 'diameter && _ws.expert.severity == 8388608' -e frame.number | count)" 0
+check "SIP frames with errors" "$(inside 'sip && _ws.expert.severity == 8388608' -e frame.number -e _ws.expert.message | count)" 0
+at_least "RTP packets" "$(tshark -n -r "$capture" -o rtp.heuristic_rtp:TRUE -Y 'rtp && udp.port >= 30000 && udp.port < 40000' -T fields -e frame.number 2>/dev/null | count)" 50
+check "RTP packets with errors" "$(tshark -n -r "$capture" -o rtp.heuristic_rtp:TRUE -Y 'rtp && _ws.malformed' -T fields -e frame.number 2>/dev/null | count)" 0
+
+# ---- one token, the same everywhere ---------------------------------------------------------------------------------------
+hex() { tr -d ':' | tr 'A-F' 'a-f' | tr ',' '\n' | grep . | sort -u; }
+issued=$(inside 'diameter.cmd.code == 265 && diameter.flags.request == 0' -e diameter.Authorization-Token | hex)
+asked=$(inside 'diameter.cmd.code == 326 && diameter.flags.request == 1' -e diameter.avp.unknown -e diameter.QoS-Authorization-Data | tr '\t' '\n' | hex)
+given=$(inside 'sip.P-Media-Authorization' -e sip.P-Media-Authorization | hex)
+at_least "tokens in AAA" "$(count <<<"$issued")" 2
+check "tokens the edge asked about" "$(echo $asked)" "$(echo $issued)"
+# RFC 3313 5: the policy element without its Length (the first four hex digits).
+without_length() { sed 's/^00..0004/0004/' | sort -u; }
+check "tokens the phones were given" "$(without_length <<<"$given" | tr '\n' ' ')" "$(without_length <<<"$issued" | tr '\n' ' ')"
+exit $bad
