@@ -18,6 +18,7 @@ static struct sip_msg *parse(const char *extra)
             "From: <sip:mallory@ims.example>;tag=1\r\nTo: <sip:bob@ims.example>\r\n"
             "Call-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n%sContent-Length: 0\r\n\r\n",
             extra);
+    CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
     CU_ASSERT_EQUAL_FATAL(sip_msg_parse(buf_span(&b), &sip_limits_default, &m, &reject), 0);
     return m;
 }

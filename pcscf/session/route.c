@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Our own URIs: Path and the two halves of Record-Route carry the binding, so that no table of dialogs is needed to
+ * find a phone. */
+#include "pcscf/session/inner.h"
+
+bool message_has_sdp(const struct sip_msg *m)
+{
+    struct span type = sip_header_value(m, SIP_H_CONTENT_TYPE);
+
+    return m->body.n && span_eq_nocase(span_trim(span_sub(type, 0, span_find(type, ';'))),
+                                       SPAN("application/sdp"));
+}
+
+static uint64_t id_of_user(struct span user)
+{
+    uint8_t raw[8];
+    size_t n;
+    uint64_t id = 0;
+
+    if (user.n != 17 || user.p[0] != 'b' ||
+        hex_decode(span_sub(user, 1, 17), raw, sizeof(raw), &n) != 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(raw); i++)
+        id = id << 8 | raw[i];
+    return id;
+}
+
+bool route_is_own(const struct session *s, struct span uri_text, uint64_t *ret_id)
+{
+    const struct addr *mw = sip_endpoint_local(s->env.mw), *gm = sip_endpoint_local(s->env.gm);
+    struct sip_uri uri;
+    struct addr a;
+
+    if (sip_uri_split(uri_text, &uri) != 0 ||
+        addr_parse_ip(uri.host, uri.port ? uri.port : 5060, &a) != 0)
+        return false;
+    /* Any port of the Gm address is ours; on Mw others may live beside us. */
+    if (!addr_eq(&a, mw) && !addr_ip_eq(&a, gm))
+        return false;
+    *ret_id = id_of_user(uri.user);
+    return true;
+}
+
+void route_pop_own(const struct session *s, struct sip_msg *m, struct sip_edit *e,
+                   struct own_routes *ret_own)
+{
+    struct sip_values v = sip_values(m, SIP_H_ROUTE);
+    struct own_routes own = {0};
+
+    while (sip_values_next(&v)) {
+        struct sip_name_addr na;
+        uint64_t id = 0;
+
+        if (own.count < 2 && sip_name_addr_parse(v.value, &na) == 0 &&
+            route_is_own(s, na.uri, &id)) {
+            own.count++;
+            own.id = id ? id : own.id;
+            if (e)
+                sip_edit_remove_value(e, &v);
+            continue;
+        }
+        own.next = v.value;
+        break;
+    }
+    *ret_own = own;
+}
+
+static bool same_uri(struct span left, struct span right)
+{
+    struct sip_name_addr l, r;
+    struct sip_uri lu, ru;
+
+    if (sip_name_addr_parse(left, &l) != 0 || sip_name_addr_parse(right, &r) != 0)
+        return false;
+    return span_eq(l.uri, r.uri) || (sip_uri_parse(l.uri, &lu) == 0 &&
+                                     sip_uri_parse(r.uri, &ru) == 0 && sip_uri_equal(&lu, &ru));
+}
+
+bool route_is_service_route(const struct sip_msg *m, unsigned skip, const char *service_route)
+{
+    struct sip_values v = sip_values(m, SIP_H_ROUTE);
+    struct span want = span_str(service_route);
+    bool more;
+
+    while (skip-- > 0)
+        (void)sip_values_next(&v); /* counted by route_pop_own */
+    while ((more = sip_values_next(&v)) && want.p && want.n) {
+        if (!same_uri(v.value, span_trim(span_cut(&want, ','))))
+            return false;
+    }
+    return !more && !(want.p && want.n);
+}
+
+static void put_user(const struct binding *b, struct buf *out)
+{
+    uint8_t raw[8];
+
+    for (int i = 0; i < 8; i++)
+        raw[i] = (uint8_t)(b->id >> 8 * (7 - i));
+    buf_putc(out, 'b');
+    buf_hex(out, raw, sizeof(raw));
+}
+
+static void put_own(const struct binding *b, const struct addr *a, uint16_t port, struct buf *out)
+{
+    buf_puts(out, "<sip:");
+    put_user(b, out);
+    buf_putc(out, '@');
+    addr_put_host(out, a, true);
+    buf_fmt(out, ":%u;lr>", port);
+}
+
+void route_put_mw(const struct session *s, const struct binding *b, struct buf *out)
+{
+    const struct addr *mw = sip_endpoint_local(s->env.mw);
+
+    put_own(b, mw, mw->port, out);
+}
+
+struct span route_record(const struct session *s, struct sip_msg *m, const struct binding *b,
+                         bool towards_phone)
+{
+    struct buf out = {arena_alloc(&m->arena, 256), 0, 256, false};
+    struct binding_set *set = binding_sending_set(b);
+    /* TS 24.229 5.2.6.3.3: the protected server port; the phone's requests must come over its SAs. */
+    const struct addr *gm = sip_endpoint_local(set ? set->ps : s->env.gm);
+
+    if (!out.p)
+        return SPAN_NONE;
+    if (towards_phone) {
+        put_own(b, gm, gm->port, &out);
+        buf_puts(&out, ", ");
+        route_put_mw(s, b, &out);
+    } else {
+        route_put_mw(s, b, &out);
+        buf_puts(&out, ", ");
+        put_own(b, gm, gm->port, &out);
+    }
+    return buf_span(&out);
+}
