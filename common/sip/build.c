@@ -89,7 +89,7 @@ static bool is_one_line(struct span s)
 
 static bool request_is_valid(const struct sip_request *r, struct span method)
 {
-    const struct span needed[] = {method, r->ruri, r->via, r->from, r->to, r->call_id};
+    const struct span needed[] = {method, r->ruri, r->from, r->to, r->call_id};
 
     for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
         if (needed[i].n == 0 || !is_one_line(needed[i]))
@@ -99,8 +99,9 @@ static bool request_is_valid(const struct sip_request *r, struct span method)
         if (!is_one_line(r->routes[i]))
             return false;
     }
-    return span_find(r->ruri, ' ') == r->ruri.n && lex_token(method) == method.n &&
-           r->cseq <= INT32_MAX && is_one_line(r->contact) && is_one_line(r->content_type);
+    return is_one_line(r->via) && span_find(r->ruri, ' ') == r->ruri.n &&
+           lex_token(method) == method.n && r->cseq <= INT32_MAX && is_one_line(r->contact) &&
+           is_one_line(r->content_type);
 }
 
 static void put_start(struct buf *out, struct span method, struct span ruri)
@@ -127,7 +128,8 @@ int sip_request_build(const struct sip_request *r, struct buf *out)
     if (!request_is_valid(r, method))
         return -EINVAL;
     put_start(out, method, r->ruri);
-    put_line(out, SIP_H_VIA, r->via);
+    if (r->via.n)
+        put_line(out, SIP_H_VIA, r->via);
     buf_fmt(out, "Max-Forwards: %u\r\n", r->max_forwards ? r->max_forwards : 70);
     for (unsigned i = 0; i < r->n_routes; i++)
         put_line(out, SIP_H_ROUTE, r->routes[i]);

@@ -279,7 +279,8 @@ struct sip_request {
     enum sip_method method;
     struct span method_text; /* when method is SIP_OTHER */
     struct span ruri;
-    struct span via;  /* whole value: "SIP/2.0/UDP 192.0.2.1:5060;branch=...;rport" */
+    struct span via;  /* whole value: "SIP/2.0/UDP 192.0.2.1:5060;branch=...;rport"; empty when the
+                         sender adds it (sip_uac_send) */
     struct span from; /* whole value with tag */
     struct span to;
     struct span call_id;

@@ -164,16 +164,6 @@ int sip_transport_send(struct sip_transport *t, const struct sip_target *target,
  * to the source address and sent-by port. */
 struct sip_target sip_target_of_response(const struct sip_msg *request,
                                          const struct sip_flow *flow);
-/* The received and rport parameters a request's top Via must get (RFC 3261 18.2.1, RFC 3581 4):
- * replace `part` of the request's bytes by text. False when nothing is to be changed. */
-struct sip_received {
-    struct span part;
-    char text[96];
-    size_t n;
-};
-bool sip_received_of(const struct sip_msg *request, const struct sip_flow *flow,
-                     struct sip_received *ret_received);
-
 /* False when the connection is gone; true for UDP. */
 bool sip_flow_alive(const struct sip_transport *t, const struct sip_flow *flow);
 void sip_flow_close(struct sip_transport *t, const struct sip_flow *flow);
@@ -183,14 +173,15 @@ void sip_flow_close(struct sip_transport *t, const struct sip_flow *flow);
 #define SIP_TARGETS_MAX 8
 
 struct sip_resolving;
-/* Host, port and transport of a sip: URI into targets from endpoints of the role, in the order to
- * try; for an IP address done is called from within. n = 0 with a negative errno when there is
- * none: -EINVAL (no sip URI), -EPROTONOSUPPORT (sips, or TLS asked), or net_resolve's.
- * ret_resolving (may be NULL) is set only while the answer is outstanding. */
-int sip_resolve(struct sip_transport *t, const struct sip_uri *uri, struct sip_endpoint *from,
-                unsigned policy,
-                void (*done)(const struct sip_target *targets, size_t n, int error, void *ctx),
-                void *ctx, struct sip_resolving **ret_resolving);
+/* Host, port and transport of a sip: URI into targets from `from`, in the order to try. done is
+ * called once, for an IP address or a bad URI from within the call; n = 0 comes with a negative
+ * errno: -EINVAL (no sip URI), -EPROTONOSUPPORT (sips, TLS, or what `from` does not speak),
+ * -ENOMEM, or net_resolve's. ret_resolving (may be NULL) is set only while the answer is
+ * outstanding. */
+void sip_resolve(struct sip_transport *t, const struct sip_uri *uri, struct sip_endpoint *from,
+                 unsigned policy,
+                 void (*done)(const struct sip_target *targets, size_t n, int error, void *ctx),
+                 void *ctx, struct sip_resolving **ret_resolving);
 void sip_resolve_cancel(struct sip_resolving *r);
 
 /* ---- counters ---- */
