@@ -287,6 +287,32 @@ int binding_associate(struct bindings *bs, struct binding *b, const struct sip_f
     return map_add(&bs->by_source, hash, &b->by_source);
 }
 
+struct span binding_sent_by(const struct sip_via *via)
+{
+    struct span text = via->host;
+
+    /* ":5060" follows at once but for white space nobody writes; then the host alone has to do. */
+    if (via->port && text.p[text.n] == ':') {
+        text.n++;
+        while (text.p[text.n] >= '0' && text.p[text.n] <= '9')
+            text.n++;
+    }
+    return text;
+}
+
+void binding_put_uri(const struct binding *b, const struct addr *at, struct buf *out)
+{
+    buf_fmt(out, "<sip:b%016llx@", (unsigned long long)b->id);
+    addr_put_host(out, at, true);
+    buf_fmt(out, ":%u;lr>", at->port);
+}
+
+void binding_set_pending(struct bindings *bs, struct binding *b, uint64_t seconds)
+{
+    if (!b->registered)
+        loop_timer_start(bs->loop, &b->expiry, seconds * SEC);
+}
+
 void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds)
 {
     b->registered = true;
@@ -322,6 +348,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
     s->state = BINDING_SET_TEMPORARY;
     s->expires_at = 0;
     s->heard = false;
+    s->maker = NULL;
     loop_timer_init(&s->end, on_set_end, bs);
     if (map_add(&bs->by_uc, addr_hash(&bs->by_uc, &s->phone_uc), &s->by_uc) != 0) {
         free(s);

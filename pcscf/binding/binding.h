@@ -43,6 +43,7 @@ struct binding_set {
     struct loop_timer end; /* its lifetime */
     uint64_t expires_at;   /* loop time; 0 = not limited yet */
     bool heard;            /* something arrived on it */
+    void *maker;           /* the register room's, while the kernel is asked for it */
 };
 
 struct binding {
@@ -96,6 +97,12 @@ void binding_unref(struct bindings *bs, struct binding *b);
 /* The IP association of a phone without IPsec; another phone's with the same source is replaced. */
 int binding_associate(struct bindings *bs, struct binding *b, const struct sip_flow *flow,
                       struct span via_sent_by);
+/* The sent-by of a Via as text inside it: host, and the port when there is one. */
+struct span binding_sent_by(const struct sip_via *via);
+/* "<sip:b0123456789abcdef@192.0.2.1:5070;lr>": our URI that leads to this phone. */
+void binding_put_uri(const struct binding *b, const struct addr *at, struct buf *out);
+/* Not registered: removed after so many seconds (on_expiry). */
+void binding_set_pending(struct bindings *bs, struct binding *b, uint64_t seconds);
 /* Extends or starts the registration; seconds from now. */
 void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds);
 

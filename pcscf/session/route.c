@@ -91,30 +91,9 @@ bool route_is_service_route(const struct sip_msg *m, unsigned skip, const char *
     return !more && !(want.p && want.n);
 }
 
-static void put_user(const struct binding *b, struct buf *out)
-{
-    uint8_t raw[8];
-
-    for (int i = 0; i < 8; i++)
-        raw[i] = (uint8_t)(b->id >> 8 * (7 - i));
-    buf_putc(out, 'b');
-    buf_hex(out, raw, sizeof(raw));
-}
-
-static void put_own(const struct binding *b, const struct addr *a, uint16_t port, struct buf *out)
-{
-    buf_puts(out, "<sip:");
-    put_user(b, out);
-    buf_putc(out, '@');
-    addr_put_host(out, a, true);
-    buf_fmt(out, ":%u;lr>", port);
-}
-
 void route_put_mw(const struct session *s, const struct binding *b, struct buf *out)
 {
-    const struct addr *mw = sip_endpoint_local(s->env.mw);
-
-    put_own(b, mw, mw->port, out);
+    binding_put_uri(b, sip_endpoint_local(s->env.mw), out);
 }
 
 struct span route_record(const struct session *s, struct sip_msg *m, const struct binding *b,
@@ -128,13 +107,13 @@ struct span route_record(const struct session *s, struct sip_msg *m, const struc
     if (!out.p)
         return SPAN_NONE;
     if (towards_phone) {
-        put_own(b, gm, gm->port, &out);
+        binding_put_uri(b, gm, &out);
         buf_puts(&out, ", ");
         route_put_mw(s, b, &out);
     } else {
         route_put_mw(s, b, &out);
         buf_puts(&out, ", ");
-        put_own(b, gm, gm->port, &out);
+        binding_put_uri(b, gm, &out);
     }
     return buf_span(&out);
 }

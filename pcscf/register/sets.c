@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SA sets: made at a challenge, promoted by its answer, ended by time (TS 33.203 7.4). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pcscf/register/inner.h"
+
+/* The kernel drops an SA by itself this many seconds after we should have. */
+#define BACKSTOP 60
+
+struct binding_set *set_of(const struct binding *b, uint32_t spi_ps)
+{
+    LIST_EACH(item, &b->sets)
+    {
+        struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
+
+        if (spi_ps != 0 && set->spi_ps == spi_ps)
+            return set;
+    }
+    return NULL;
+}
+
+void set_remove(struct registration *r, struct binding_set *set)
+{
+    struct attempt *maker = set->maker;
+
+    ipsec_remove(r->env.ipsec, set->ipsec);
+    binding_set_remove(r->env.bindings, set);
+    if (maker) {
+        maker->installing = NULL;
+        set_installed(maker, -ECANCELED, "the registration ended");
+    }
+}
+
+void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds, bool shorten)
+{
+    binding_set_limit(r->env.bindings, set, seconds, shorten);
+    /* A dead handle: the kernel side was restarted, and our timer ends the set. */
+    (void)ipsec_limit(r->env.ipsec, set->ipsec, (uint32_t)(seconds + BACKSTOP));
+}
+
+static bool pc_in_use(const struct binding *b, const struct sip_endpoint *pc)
+{
+    LIST_EACH(item, &b->sets)
+    {
+        if (CONTAINER_OF(item, struct binding_set, item)->pc == pc)
+            return true;
+    }
+    return false;
+}
+
+/* TS 33.203 7.1: port_pc changes with each set of a phone. */
+static struct sip_endpoint *choose_pc(struct registration *r, const struct binding *b)
+{
+    for (unsigned i = 0; i < r->env.n_pc; i++) {
+        struct sip_endpoint *pc = r->env.pc[r->next_pc++ % r->env.n_pc];
+
+        if (!pc_in_use(b, pc))
+            return pc;
+    }
+    return NULL;
+}
+
+/* Room for one more: an unanswered challenge is replaced by the next one, and a phone that lost its
+ * sets (a restart) comes again with the same ports. What the request came on is spared. */
+static void make_room(struct registration *r, struct attempt *a, const struct addr *phone_uc)
+{
+    struct binding_set *oldest = NULL;
+    unsigned n = 0;
+
+    LIST_EACH(item, &a->binding->sets)
+    {
+        struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
+
+        if (a->spi_ps != 0 && set->spi_ps == a->spi_ps) {
+            n++;
+        } else if (set->state == BINDING_SET_TEMPORARY || addr_eq(&set->phone_uc, phone_uc)) {
+            set_remove(r, set);
+        } else {
+            oldest = set; /* newest first: the last one seen */
+            n++;
+        }
+    }
+    if (n >= BINDING_SETS_MAX && oldest)
+        set_remove(r, oldest);
+}
+
+static void on_installed(const struct ipsec_result *result, void *ctx)
+{
+    struct binding_set *set = ctx;
+    struct attempt *a = set->maker;
+
+    set->maker = NULL;
+    set->spi_pc = result->spi_pc;
+    set->spi_ps = result->spi_ps;
+    set_installed(a, result->status, result->reason);
+}
+
+int set_install(struct attempt *a, const struct secret *ck, const struct secret *ik)
+{
+    struct registration *r = a->registration;
+    const struct addr *ps = sip_endpoint_local(r->env.ps);
+    struct binding_set values = {.phone_uc = a->flow.remote, .phone_us = a->flow.remote};
+    struct binding_set *set;
+    struct ipsec_set wanted;
+    int rc;
+
+    values.phone_uc.port = a->choice.phone.port_c;
+    values.phone_us.port = a->choice.phone.port_s;
+    values.spi_uc = a->choice.phone.spi_c;
+    values.spi_us = a->choice.phone.spi_s;
+    make_room(r, a, &values.phone_uc);
+    values.ps = r->env.ps;
+    values.pc = choose_pc(r, a->binding);
+    if (!values.pc)
+        return -ENOSPC;
+    rc = binding_set_add(r->env.bindings, a->binding, &values, &set);
+    if (rc != 0)
+        return rc;
+    wanted = (struct ipsec_set){
+        .phone = a->flow.remote,
+        .local = *ps,
+        .port_uc = values.phone_uc.port,
+        .port_us = values.phone_us.port,
+        .port_pc = sip_endpoint_local(values.pc)->port,
+        .port_ps = ps->port,
+        .spi_uc = values.spi_uc,
+        .spi_us = values.spi_us,
+        .pair = a->choice.pair,
+        .lifetime = r->options.pending + BACKSTOP,
+    };
+    secagree_keys(wanted.pair, ck->bytes, ik->bytes, &wanted.keys);
+    rc = ipsec_install(r->env.ipsec, &wanted, on_installed, set, &set->ipsec);
+    bytes_wipe(&wanted.keys, sizeof(wanted.keys));
+    if (rc != 0) {
+        binding_set_remove(r->env.bindings, set);
+        return rc;
+    }
+    set->maker = a;
+    a->installing = set;
+    return 0;
+}
+
+void set_promote(struct registration *r, struct binding_set *set)
+{
+    set->state = BINDING_SET_CURRENT;
+    LIST_EACH(item, &set->binding->sets)
+    {
+        struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
+
+        if (other == set)
+            continue;
+        other->state = BINDING_SET_OLD;
+        set_limit(r, other, r->options.linger, true);
+    }
+}
+
+void phone_remove(struct registration *r, struct binding *b)
+{
+    LIST_EACH(item, &b->sets)
+    set_remove(r, CONTAINER_OF(item, struct binding_set, item));
+    binding_remove(r->env.bindings, b);
+}
+
+static void phone_gone(struct registration *r, struct binding *b, const char *reason)
+{
+    if (b->registered) {
+        register_tell(r, REGISTER_EXPIRED, b, span_str(reason));
+        r->env.on_gone(b, reason, r->env.ctx);
+    }
+    phone_remove(r, b);
+}
+
+void register_set_end(struct registration *r, struct binding_set *set)
+{
+    struct binding *b = set->binding;
+
+    set_remove(r, set);
+    if (b->ipsec && list_empty(&b->sets))
+        phone_gone(r, b, "security associations expired");
+}
+
+void register_expiry(struct registration *r, struct binding *b)
+{
+    phone_gone(r, b, "registration expired");
+}
