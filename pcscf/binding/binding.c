@@ -207,6 +207,7 @@ int binding_new(struct bindings *bs, struct span impi, struct binding **ret_bind
     if (!b)
         return -ENOMEM;
     list_init(&b->sets);
+    list_init(&b->legs);
     loop_timer_init(&b->expiry, on_expiry, bs);
     rc = span_copy(impi, b->impi, sizeof(b->impi));
     do {

@@ -59,7 +59,7 @@ struct binding {
     struct sip_flow source; /* where the phone was last heard; its TCP connection */
     struct list sets;       /* newest first */
     struct loop_timer expiry;
-    void *user;          /* the register room's */
+    struct list legs;    /* of its calls; the session room's */
     unsigned references; /* transactions and legs that name it */
     bool dead;
 };

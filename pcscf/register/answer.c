@@ -42,7 +42,7 @@ static int put_security_server(struct attempt *a, struct sip_answer *answer,
     struct registration *r = a->registration;
     struct secagree_ends ours = {set->spi_pc, set->spi_ps, sip_endpoint_local(set->pc)->port,
                                  sip_endpoint_local(set->ps)->port};
-    char text[SECAGREE_SERVER_MAX];
+    char text[SECAGREE_TEXT_MAX];
     struct buf b = BUF_ON(text);
     struct span copy;
 

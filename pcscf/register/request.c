@@ -241,7 +241,7 @@ static struct binding *accept_clear(struct registration *r, struct sip_server *s
 static bool choose(struct registration *r, struct sip_server *server, struct sip_msg *m,
                    const struct binding *b, bool is_protected, struct attempt *a)
 {
-    char text[SECAGREE_CLIENT_MAX];
+    char text[SECAGREE_TEXT_MAX];
     struct buf client = BUF_ON(text);
     struct secagree_refusal refusal;
 

@@ -15,8 +15,8 @@ static void on_dialog_end(struct sip_dialog *d, void *ctx)
         return;
     if (leg->confirmed == d)
         leg->confirmed = NULL;
-    leg->dialogs--;
     leg_media_end(leg);
+    leg->dialogs--;
     leg_let_go(leg);
 }
 
@@ -73,6 +73,8 @@ void hop_free(struct hop *h)
     free(h->sdp);
     if (leg) {
         leg_sdp_cancel(leg, h);
+        if (leg->invite == h)
+            leg->invite = NULL;
         leg->hops--;
         leg_let_go(leg);
     }
@@ -116,6 +118,8 @@ static struct hop *hop_new(struct session *s, struct sip_server *server, struct 
 static void hop_join(struct hop *h, struct session_leg *leg)
 {
     h->leg = leg;
+    if (h->initial)
+        leg->invite = h;
     leg->hops++;
 }
 
@@ -525,13 +529,16 @@ void session_on_ack(struct session *s, struct sip_msg *m, const struct sip_flow 
 
 void session_release_phone(struct session *s, struct binding *b, const char *reason)
 {
-    LIST_EACH(item, &s->legs)
-    {
-        struct session_leg *leg = CONTAINER_OF(item, struct session_leg, item);
+    (void)s;
+    LIST_EACH(item, &b->legs)
+    leg_release(CONTAINER_OF(item, struct session_leg, of_binding), reason);
+}
 
-        if (leg->binding == b)
-            leg_release(leg, reason);
-    }
+void session_media_revoked(struct session *s, struct session_leg *leg)
+{
+    leg->af = NULL; /* ended by the PDP */
+    session_tell(s, SESSION_PDP_ABORTED, leg, SPAN(""));
+    leg_release(leg, "Media Authorization Revoked");
 }
 
 size_t session_legs(const struct session *s)

@@ -23,7 +23,7 @@ struct leg_outcome {
 typedef void leg_sdp_done(const struct leg_outcome *outcome, void *ctx);
 
 struct session_leg {
-    struct list item;
+    struct list item, of_binding;
     struct session *session;
     struct binding *binding; /* referenced */
     enum sip_leg side;
@@ -38,6 +38,7 @@ struct session_leg {
     bool offer_from_phone, offer_pending; /* an offer nobody has answered yet */
     bool anchored, media_ended, gate_up;
     unsigned dialogs, hops; /* that name this leg */
+    struct hop *invite;     /* the initial INVITE while it has no final answer */
     struct sip_dialog *confirmed;
     uint64_t started, answered_at;
 

@@ -38,6 +38,7 @@ int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struc
     (void)span_copy(invite->call_id, leg->call_id, sizeof(leg->call_id)); /* for display only */
     binding_ref(b);
     list_add_tail(&s->legs, &leg->item);
+    list_add_tail(&b->legs, &leg->of_binding);
     s->n_legs++;
     *ret_leg = leg;
     return 0;
@@ -55,6 +56,7 @@ void leg_let_go(struct session_leg *leg)
     media_cancel(leg->ng_authorize);
     secret_wipe(&leg->token);
     list_del(&leg->item);
+    list_del(&leg->of_binding);
     s->n_legs--;
     binding_unref(s->env.bindings, leg->binding);
     free(leg->from_phone);
@@ -62,6 +64,18 @@ void leg_let_go(struct session_leg *leg)
     free(leg->last_in);
     free(leg->last_out);
     free(leg);
+}
+
+static void finish(struct session_leg *leg, unsigned status, const char *phrase)
+{
+    leg_sdp_done *done = leg->sdp_done;
+    struct leg_outcome outcome = {.status = status, .phrase = phrase};
+
+    leg->sdp_done = NULL;
+    if (status == 0 && leg->last_out)
+        outcome.sdp = span_str(leg->last_out);
+    if (done)
+        done(&outcome, leg->sdp_ctx);
 }
 
 static void on_deleted(const struct media_answer *a, void *ctx)
@@ -83,13 +97,15 @@ void leg_media_end(struct session_leg *leg)
     media_cancel(leg->ng);
     media_cancel(leg->ng_authorize);
     leg->ng = leg->ng_authorize = NULL;
-    leg->sdp_done = NULL;
     if (leg->anchored && s->env.media)
         (void)media_send(s->env.media, &r, on_deleted, NULL, NULL); /* as above */
     if (leg->af)
         authorize_close(leg->af);
     leg->af = NULL;
     leg->anchored = false;
+    /* What waits for its body is answered (RFC 3261 15.1.2). It may be the last to name the leg. */
+    if (leg->sdp_done)
+        finish(leg, 487, NULL);
 }
 
 void leg_release(struct session_leg *leg, const char *reason)
@@ -97,27 +113,21 @@ void leg_release(struct session_leg *leg, const char *reason)
     char text[128];
     struct buf b = BUF_ON(text);
 
+    leg->hops++; /* it must not go while we look at it */
     leg_media_end(leg);
     /* TS 24.229 5.2.8.1.2: both directions, with a Reason. */
     buf_fmt(&b, "SIP;cause=503;text=\"%s\"", reason);
+    /* Still ringing: cancelled forwards, refused backwards. */
+    if (leg->invite && leg->invite->proxy && !leg->confirmed)
+        sip_proxy_abort(leg->invite->proxy, 503, reason, SPAN_NONE);
     if (leg->confirmed)
         (void)sip_dialog_release(leg->confirmed, leg->session->env.layer, buf_span(&b));
     leg->confirmed = NULL;
+    leg->hops--;
+    leg_let_go(leg);
 }
 
-/* ---- a body under way ------------------------------------------------------------------------------------------ */
-
-static void finish(struct session_leg *leg, unsigned status, const char *phrase)
-{
-    leg_sdp_done *done = leg->sdp_done;
-    struct leg_outcome outcome = {.status = status, .phrase = phrase};
-
-    leg->sdp_done = NULL;
-    if (status == 0 && leg->last_out)
-        outcome.sdp = span_str(leg->last_out);
-    if (done)
-        done(&outcome, leg->sdp_ctx);
-}
+/* ---- a body under way: the edge, then the PDP ---- */
 
 static void on_gate(const struct media_answer *a, void *ctx)
 {

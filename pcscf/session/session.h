@@ -81,6 +81,9 @@ void session_on_cancel(struct session *s, struct sip_server *server);
 /* The phone has gone (deregistered, expired): its calls are ended from here (TS 24.229 5.2.8). */
 void session_release_phone(struct session *s, struct binding *b, const char *reason);
 
+/* The PDP has revoked what a leg's media may be (ASR): gates fall, the call ends (RFC 3313 5.1). */
+void session_media_revoked(struct session *s, struct session_leg *leg);
+
 size_t session_legs(const struct session *s);
 
 /* For the control socket. Spans are valid during the visit. */
