@@ -41,7 +41,7 @@ void store_db_close(struct store_db *db);
 const struct store_error *store_db_error(const struct store_db *db);
 
 /* A statement, prepared once per db and SQL text; sql must be a string of static storage (its
- * address is the key). It is reset, without values, and the db's until the next call with the same
+ * address is the key); at most 64 of them. It is reset, without values, and the db's until the next call with the same
  * sql. NULL: see store_db_error. */
 struct store_stmt;
 struct store_stmt *store_db_stmt(struct store_db *db, const char *sql);
@@ -73,17 +73,18 @@ void store_db_rollback(struct store_db *db);
 struct store;
 
 /* Embedded in what the room keeps for the operation. Requests queued meanwhile are one transaction
- * (group commit): one fsync for many; a request that fails is undone alone. */
+ * (group commit): one fsync for many; a request that fails is undone alone, except that a full or
+ * failing disk fails its whole batch. */
 struct store_request {
     struct list item;
-    /* On the store's thread: 0 or negative errno (then what it wrote is undone). May run a second
-     * time when another request of its batch broke the transaction, so it starts from its input. */
+    /* On the store's thread: 0 or negative errno (then what it wrote is undone). */
     int (*run)(struct store_request *r, struct store_db *db);
     /* On the loop, in the order of the requests, after the commit: 0 = on the disk. error is
      * complete when rc != 0. May free the request. */
     void (*done)(struct store_request *r, int rc, const struct store_error *error);
+    /* The store's. */
     int rc;
-    struct store_error *error; /* the store's */
+    struct store_error *error;
 };
 
 /* Takes db, also on failure. limit: most requests that wait. */

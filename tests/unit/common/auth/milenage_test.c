@@ -197,6 +197,17 @@ static void seq_and_ind_go_on_together(void)
     CU_ASSERT_EQUAL(sqn, 5);
 }
 
+static void a_centre_counts_in_its_own_part_of_the_inds(void)
+{
+    const struct aka_sqn_scheme scheme = {5, 16, 8, 1 << 28};
+    uint64_t sqn = 0;
+
+    CU_ASSERT_EQUAL(aka_sqn_next(&scheme, 7 << 5 | 3, &sqn), 0);
+    CU_ASSERT_EQUAL(sqn, 8 << 5 | 16);
+    CU_ASSERT_EQUAL(aka_sqn_next(&scheme, 8 << 5 | 23, &sqn), 0);
+    CU_ASSERT_EQUAL(sqn, 9 << 5 | 16);
+}
+
 static void a_scheme_without_ind_counts_by_one(void)
 {
     const struct aka_sqn_scheme scheme = {0, 0, 1, 1 << 28};
@@ -316,6 +327,7 @@ TEST_MAIN(
     {"a random port that repeats itself ends in an error",
      a_random_port_that_repeats_itself_ends_in_an_error},
     {"SEQ and IND go on together", seq_and_ind_go_on_together},
+    {"a centre counts in its own part of the INDs", a_centre_counts_in_its_own_part_of_the_inds},
     {"a scheme without IND counts by one", a_scheme_without_ind_counts_by_one},
     {"skipping keeps the IND and stops at the end", skipping_keeps_the_ind_and_stops_at_the_end},
     {"AUTS of the sets brings the number of the card",
