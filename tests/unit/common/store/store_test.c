@@ -350,6 +350,10 @@ static void a_request_that_fails_is_undone_alone(void)
     CU_ASSERT_EQUAL(rows_now, 2);
     store_stats_get(w.store, &w.stats);
     CU_ASSERT_EQUAL(w.stats.failed, 2);
+    b.demand = 0; /* the same request once more */
+    CU_ASSERT_EQUAL(store_submit(w.store, &b.r), 0);
+    sim_run(w.sim, SEC);
+    CU_ASSERT_EQUAL(b.rc, 0);
     world_end(&w);
 }
 
