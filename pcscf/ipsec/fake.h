@@ -7,15 +7,15 @@
 
 struct ipsec_fake;
 
-/* Answers a millisecond after the call. Everything the header names is healthy but the legacy
- * algorithms too. */
+/* Answers a millisecond after the call; up, with every algorithm the header names. Linear in its
+ * sets. */
 int ipsec_fake_new(struct loop *l, struct ipsec_fake **ret_fake);
 void ipsec_fake_free(struct ipsec_fake *f);
 struct ipsec ipsec_fake_port(struct ipsec_fake *f);
 
 /* The next install answers this status instead of 0. */
 void ipsec_fake_fail_next(struct ipsec_fake *f, int status);
-/* Down: installs are refused and on_down is told; up again: on_up. */
+/* Down: what is under way fails, installs are refused and on_down is told; up again: on_up. */
 void ipsec_fake_set_up(struct ipsec_fake *f, bool up);
 void ipsec_fake_set_latency(struct ipsec_fake *f, uint64_t microseconds);
 void ipsec_fake_set_algorithms(struct ipsec_fake *f, unsigned algs, unsigned ealgs);

@@ -16,8 +16,9 @@
 #include "common/sip/sip.h"
 #include "pcscf/ipsec/ipsec.h"
 
-#define SECAGREE_PAIRS_MAX 8
-#define SECAGREE_TEXT_MAX  4096 /* of Security-Client as kept, and of Security-Server */
+#define SECAGREE_PAIRS_MAX  8
+#define SECAGREE_CLIENT_MAX 4096 /* octets of Security-Client as kept */
+#define SECAGREE_SERVER_MAX 1280 /* octets of Security-Server */
 
 /* Our list, most wanted first. */
 struct secagree_policy {
@@ -44,7 +45,8 @@ struct secagree_choice {
 /* How a request is refused. `extra` are header lines with CRLF that the answer must carry. */
 struct secagree_refusal {
     struct sip_reject reject; /* 400, 421, 494 or 403 */
-    char extra[512];          /* Require: sec-agree, Security-Server (RFC 3329 2.3.1) */
+    /* Require: sec-agree and Security-Server (RFC 3329 2.3.1); "" = none. */
+    char extra[SECAGREE_SERVER_MAX + 64];
 };
 
 /* Whether the request offers security agreement at all (Security-Client with any mechanism of
@@ -52,10 +54,10 @@ struct secagree_refusal {
 bool secagree_is_offered(const struct sip_msg *request);
 
 /* Chooses for a REGISTER that will be challenged: the first pair of our list that the phone offers
- * with esp, trans. -EBADMSG: 421 without a Security-Client, 400 for one that is broken (no number,
- * SPI below 256 or above 2^32-1, both SPIs alike, port 0 or 5060 or 5061, both ports alike, a
- * parameter twice, an alternative that names other SPIs or ports than the first), 494 when none of
- * the mechanisms or algorithms is ours. */
+ * with esp, trans; its q does not count (TS 33.203 7.2). -EBADMSG: without a Security-Client 421, or
+ * 494 when the request names sec-agree; 400 for one that is broken (a parameter missing or twice, no
+ * number, SPI below 256 or above 2^32-1, both SPIs alike, port 0, 5060, 5061 or above 65535); 494
+ * when no mechanism or no algorithm is ours. */
 int secagree_choose(const struct sip_msg *request, const struct secagree_policy *policy,
                     struct secagree_choice *ret_choice, struct secagree_refusal *ret_refusal);
 
@@ -70,9 +72,10 @@ int secagree_server_text(const struct secagree_policy *policy, const struct ipse
 
 /* A protected request must show our Security-Server in Security-Verify (RFC 3329 2.3.1, TS 33.203
  * 7.2), a second REGISTER also the Security-Client of the first one. Compared by meaning: order of
- * alternatives and parameters, white space, case, leading zeros, q=0.1 or 0.100, folding and lines
- * do not count; anything added, missing or altered does. -EBADMSG: 494 with the list for
- * Security-Verify, 403 for Security-Client. */
+ * alternatives and parameters, white space, case, leading zeros, q=0.1 or 0.100, folding, lines
+ * and parameters at their default do not count; anything added, missing or altered does. Media
+ * security mechanisms are left out. -EBADMSG: 494 with the list for Security-Verify, 403 for
+ * Security-Client, 400 for more than 40 alternatives or 16 parameters in one. */
 int secagree_check_verify(const struct sip_msg *request, struct span server_text,
                           struct secagree_refusal *ret_refusal);
 int secagree_check_client(const struct sip_msg *request, struct span client_text,
