@@ -8,7 +8,7 @@
 #include "pcscf/secagree/inner.h"
 
 struct canon {
-    char text[SECAGREE_CLIENT_MAX * 2];
+    char text[SECAGREE_TEXT_MAX * 2];
     size_t used;
     struct span values[SECAGREE_VALUES];
     unsigned n;
@@ -90,7 +90,7 @@ static int canon_add(struct canon *c, struct span text)
 {
     struct secagree_value v;
     struct span params[SECAGREE_PARAMS];
-    char scratch[SECAGREE_CLIENT_MAX + 64];
+    char scratch[SECAGREE_TEXT_MAX + 64];
     struct buf parts = BUF_ON(scratch), out;
     unsigned n = 0;
     const char *why;

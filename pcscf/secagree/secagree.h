@@ -17,7 +17,7 @@
 #include "pcscf/ipsec/ipsec.h"
 
 #define SECAGREE_PAIRS_MAX  8
-#define SECAGREE_CLIENT_MAX 4096 /* octets of Security-Client as kept */
+#define SECAGREE_TEXT_MAX   4096 /* octets of Security-Client as kept; Security-Server is shorter */
 #define SECAGREE_SERVER_MAX 1280 /* octets of Security-Server */
 
 /* Our list, most wanted first. */

@@ -428,7 +428,7 @@ static void the_second_offer_must_be_the_first_one(void)
     struct sip_msg *first =
         request_with("Security-Client: " OFFER "\r\n"
                      "Security-Client: ipsec-3gpp;\r\n " ENDS ";alg=null;ealg=aes-gcm\r\n");
-    char text[SECAGREE_CLIENT_MAX];
+    char text[SECAGREE_TEXT_MAX];
     struct buf kept = BUF_ON(text);
 
     CU_ASSERT_EQUAL(secagree_client_text(first, &kept), 0);
