@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* scscf/registrar, inside: users and contacts (registrar.c), challenges (challenge.c), the REGISTER
+ * (register.c). */
+#ifndef SCSCF_REGISTRAR_INNER_H
+#define SCSCF_REGISTRAR_INNER_H
+
+#include "scscf/registrar/registrar.h"
+
+enum {
+    /* Outstanding challenges of one user: several, so that a stranger who sends REGISTER in a
+     * user's name does not take the challenge away that the user is about to answer. */
+    CHALLENGES_OF_USER = 8,
+    NONCE_MAX = 64
+};
+
+struct registrar {
+    struct registrar_env env;
+    struct registrar_options options;
+    char *realm, *service_route;
+    struct map users, nonces;
+    struct list registered; /* struct user with contacts, by first registration */
+    size_t n_registered;
+    struct registrar_counters counters;
+};
+
+/* A private identity that is registered or is being challenged. */
+struct user {
+    struct map_node by_impi;
+    struct list item; /* of registrar.registered, while it has contacts */
+    struct registrar *r;
+    struct list contacts, challenges; /* newest first */
+    unsigned n_contacts, n_challenges;
+    unsigned resyncs; /* in a row */
+    struct loop_timer expiry;
+    int64_t since;
+    struct span impi;
+    char text[];
+};
+
+struct contact {
+    struct list item;
+    uint64_t expires_at; /* loop time */
+    uint32_t cseq;
+    unsigned q;
+    struct span uri, params, instance, path, call_id, visited;
+    char text[];
+};
+
+struct challenge {
+    struct map_node by_nonce;
+    struct list item;
+    struct user *user;
+    struct loop_timer timer;
+    enum digest_algorithm algorithm;
+    bool answered; /* correctly, once */
+    uint32_t nc;
+    uint8_t rand[AKA_RAND_LEN];
+    struct secret xres;
+    char nonce[NONCE_MAX];
+    unsigned nonce_n;
+};
+
+/* registrar.c */
+struct user *user_find(const struct registrar *r, struct span impi);
+int user_take(struct registrar *r, struct span impi, struct user **ret_user); /* find or make */
+/* Frees a user of whom nothing is left. */
+void user_let_go(struct user *u);
+/* Frees c after it was taken from its user. */
+void user_contact_drop(struct user *u, struct contact *c);
+void user_contact_add(struct user *u, struct contact *c);
+/* Sets the timer to the contact that ends first. */
+void user_expiry_set(struct user *u);
+void registrar_tell(struct registrar *r, enum registrar_event event, struct span impi,
+                    const char *detail);
+
+/* challenge.c */
+struct challenge *challenge_find(const struct registrar *r, struct span nonce);
+/* Makes a challenge and writes the WWW-Authenticate line. -ENOSPC, -ENOMEM, or subscribers'. */
+int challenge_new(struct user *u, enum digest_algorithm algorithm, bool stale, struct buf *extra);
+void challenge_free(struct challenge *c);
+struct span challenge_nonce(const struct challenge *c);
+
+#endif
