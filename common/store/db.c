@@ -215,6 +215,8 @@ static int db_open(struct store_db *db, const char *const *migrations, unsigned 
         rc = exec(db, "PRAGMA synchronous=FULL");
     if (!rc)
         rc = exec(db, "PRAGMA foreign_keys=ON");
+    if (!rc)
+        rc = exec(db, "PRAGMA secure_delete=ON"); /* keys and tokens do not linger in free pages */
     return rc ? rc : migrate(db, migrations, n);
 }
 

@@ -42,12 +42,13 @@ struct subscriber_impu {
 
 struct subscriber {
     struct span impi;
-    struct subscriber_impu impu[SUBSCRIBER_IMPUS]; /* the implicit set; [0] is the default */
+    const struct subscriber_impu *impu; /* the implicit set; [0] is the default */
     unsigned n_impu;
     struct span display_name;   /* empty = none */
     unsigned media;             /* SUBSCRIBER_AUDIO ... that the profile allows */
     bool barred_out, barred_in; /* no originating, no terminating calls */
     bool has_aka, has_digest;
+    struct span realm; /* of H(A1) */
 };
 
 struct subscribers_error {
@@ -71,7 +72,7 @@ struct subscribers;
 /* Opens the database and loads the index. Blocking: at start only. ret_error may be NULL. */
 int subscribers_new(struct loop *l, const struct subscribers_config *config,
                     struct subscribers **ret_subscribers, struct subscribers_error *ret_error);
-/* Writes what is behind, waits for it, delivers every done. */
+/* Finishes the changes asked for, delivers every done. */
 void subscribers_free(struct subscribers *s);
 size_t subscribers_count(const struct subscribers *s);
 
@@ -80,15 +81,17 @@ size_t subscribers_count(const struct subscribers *s);
 /* NULL = unknown. */
 const struct subscriber *subscribers_find_impi(const struct subscribers *s, struct span impi);
 /* uri may be any URI that names the identity: parameters, port and case of the host do not count
- * (TS 24.229 5.4.1.2.1, RFC 3261 10.3). ret_impu (may be NULL) is the identity meant. */
+ * (RFC 3261 10.3), nor visual separators of a number; sip with user=phone also finds the tel
+ * identity of the number (RFC 3261 19.1.6). ret_impu (may be NULL) is the identity meant. */
 const struct subscriber *subscribers_find_impu(const struct subscribers *s, struct span uri,
                                                const struct subscriber_impu **ret_impu);
 
 /* The next vector. -ENOENT unknown IMPI, -ENOKEY no key, -EAGAIN the disk is behind,
  * -EOVERFLOW the card's numbers are used up. */
 int subscribers_vector_take(struct subscribers *s, struct span impi, struct aka_vector *ret_vector);
-/* The phone refused rand's challenge with auts: the next vector counts from where it says. -ENOENT,
- * -ENOKEY, -EACCES (MAC-S is wrong: nothing changed). */
+/* The phone refused rand's challenge with auts: the next vector counts from where it says, at once (a
+ * crash before that is on the disk costs one more AUTS). -ENOENT, -ENOKEY, -EACCES (MAC-S is wrong:
+ * nothing changed). */
 int subscribers_resync(struct subscribers *s, struct span impi, const uint8_t rand[AKA_RAND_LEN],
                        const uint8_t auts[AKA_AUTS_LEN]);
 /* H(A1) for SIP digest, in the realm it was made for. -ENOENT, -ENOKEY no password. */
