@@ -121,7 +121,7 @@ static const char *walk(struct span avps, unsigned depth, bool failed)
         /* RFC 6733 7.5: what is inside Failed-AVP is there because it is wrong. */
         if (!failed)
             why = check_size(type, a.value.n);
-        if (!why && (type == AVP_IDENTITY || a.id == A_SESSION_ID) &&
+        if (!failed && !why && (type == AVP_IDENTITY || a.id == A_SESSION_ID) &&
             (a.value.n == 0 || memchr(a.value.p, 0, a.value.n)))
             why = "an identity or Session-Id that is empty or holds NUL";
     }

@@ -221,8 +221,8 @@ static void put_request_body(struct avp_writer *w, const struct diameter_request
         put_opt(w, A_ABORT_CAUSE, req->as.cause);
         break;
     case DIAMETER_RA:
-        if (req->app != DIAMETER_APP_RX) /* TS 29.214 5.6.3 leaves it out */
-            avp_put_u32(w, A_RE_AUTH_REQUEST_TYPE, 0);
+        /* TS 29.214 5.6.3 leaves it out; RFC 6733 8.3.1 and stacks that check it want it. */
+        avp_put_u32(w, A_RE_AUTH_REQUEST_TYPE, 0);
         for (size_t i = 0; i < req->ra.n_actions && i < RX_ACTIONS_MAX; i++)
             avp_put_u32(w, A_SPECIFIC_ACTION, req->ra.actions[i]);
         put_opt(w, A_ABORT_CAUSE, req->ra.cause);

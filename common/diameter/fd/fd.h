@@ -1,48 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* common/diameter/fd: the real twin of the Diameter port: freeDiameter in a process of its own.
+/* common/diameter/fd: Diameter on the network: freeDiameter in a process of its own.
  *
- * Decides   which peers may connect, when the process is started again. Owns      two processes: a
- * keeper that was forked before the daemon had threads, and the node under it, which links
- * freeDiameter and may die of what peers send (then the keeper starts it again after 0.1 s to 5 s;
- * requests in flight fail with -ECONNRESET). Both end with the daemon. Threads   the loop's; the
- * node's threads are behind a socketpair. Never     gives a message to freeDiameter that our own
- * walker refuses; starts a node whose guards are not in effect. Tests
- * tests/unit/common/diameter/fd, tests/integration/diameter. */
+ * Decides   when that process is started again.
+ * Owns      the process (bin/portcullis-diameter) and the socket pair to it.
+ * Threads   the loop's. The process has freeDiameter's threads; none is here.
+ * In, out   the port of common/diameter/diameter.h; encoded messages on the socket pair.
+ * Errors    what keeps the process from serving (an address in use, say) goes to on_log and is tried
+ *           again.
+ * Never     goes down with freeDiameter: a peer that kills it costs the requests in flight
+ *           (-ECONNRESET) and a second.
+ * Twin      common/diameter/sim.h.
+ * Tests     tests/unit/common/diameter/fd. */
 #ifndef COMMON_DIAMETER_FD_FD_H
 #define COMMON_DIAMETER_FD_FD_H
 
+#include <sys/types.h>
+
 #include "common/diameter/diameter.h"
 
-enum { DIAMETER_FD_PEERS_MAX = 32, DIAMETER_FD_LISTEN_MAX = 4 };
-
 struct diameter_fd_peer {
-    const char *identity; /* "pdp.example.net"; "*.example.net" accepts every host under it */
-    struct addr addr;     /* family 0: we wait for it to connect */
+    const char *identity;
+    struct addr addr; /* TCP; port 0 = 3868. Family 0: it connects to us */
 };
+
+enum { DIAMETER_FD_PEERS_MAX = 32, DIAMETER_FD_APPS_MAX = 4 };
 
 struct diameter_fd_conf {
     const char *identity, *realm;
-    size_t n_listen, n_peers;
-    struct addr listen[DIAMETER_FD_LISTEN_MAX]; /* none: a client that only connects */
+    struct addr local; /* Host-IP-Address; with a port, where we listen (TCP) */
+    enum diameter_app apps[DIAMETER_FD_APPS_MAX]; /* what the capabilities exchange names */
+    size_t n_apps;
     struct diameter_fd_peer peers[DIAMETER_FD_PEERS_MAX];
-    unsigned in_flight;  /* most requests of ours without an answer; 0 = 4096 */
-    unsigned unanswered; /* most requests of peers without our answer; 0 = 4096 */
-    unsigned watchdog;   /* Tw in seconds, 6..; 0 = 6 (RFC 3539) */
-    unsigned reconnect;  /* Tc in seconds; 0 = 1 */
+    size_t n_peers;
+    bool accept_realm; /* let every identity of our own realm connect, named here or not */
+    unsigned reconnect, watchdog;   /* seconds, Tc and Tw of RFC 6733 and 3539; 0 = 2 and 6 */
+    unsigned in_flight, unanswered; /* bounds; 0 = 4096 */
+    const char *program; /* NULL: portcullis-diameter beside our executable, or in ../bin or
+                            ../libexec/portcullis of it */
+    void (*on_log)(void *ctx, const char *text); /* may be NULL */
+    void *log_ctx;
 };
 
-struct diameter_child;
-
-/* Forks the keeper. Before the first thread of the process (common/daemon: fork_children). The
- * configuration is copied by the fork. -EINVAL without identity or realm. */
-int diameter_child_fork(const struct diameter_fd_conf *conf, struct diameter_child **ret_child);
-/* Ends both processes, when diameter_fd_new was never reached. */
-void diameter_child_free(struct diameter_child *child);
-
-/* The port over that child, which it takes (diameter_free ends the processes). */
-int diameter_fd_new(struct loop *l, struct diameter_child *child, struct diameter **ret_port);
-
-/* The process that runs freeDiameter at the moment, 0 = none: for tests and the status command. */
-int diameter_fd_pid(const struct diameter *port);
+/* Copies conf. Returns before any peer is connected (diameter_on_peer tells). -EINVAL for an
+ * identity, realm or address that is missing, -ENOENT without the program, -ENAMETOOLONG. */
+int diameter_fd_new(struct loop *l, const struct diameter_fd_conf *conf,
+                    struct diameter **ret_diameter);
+/* The process, for status and tests; 0 while there is none. */
+pid_t diameter_fd_pid(const struct diameter *d);
 
 #endif

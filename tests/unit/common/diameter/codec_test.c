@@ -324,6 +324,22 @@ static void the_walker_names_what_is_wrong(void)
     free(b);
 }
 
+static void what_failed_avp_holds_may_be_wrong(void)
+{
+    /* RFC 6733 7.5: a missing identity is shown as one without octets. */
+    uint8_t m[64] = {1, 0, 0, 0, 0x40, 0, 1, 9};
+    struct avp_writer w = {m, DIAMETER_HEAD, sizeof(m), false};
+    size_t group = avp_open(&w, A_FAILED_AVP);
+
+    avp_put(&w, A_DESTINATION_HOST, SPAN_NONE);
+    avp_close(&w, group);
+    m[3] = (uint8_t)w.n;
+    CU_ASSERT_PTR_NULL(diameter_raw_check(span_of(m, w.n)));
+    avp_put(&w, A_DESTINATION_HOST, SPAN_NONE);
+    m[3] = (uint8_t)w.n;
+    CU_ASSERT_PTR_NOT_NULL(diameter_raw_check(span_of(m, w.n)));
+}
+
 static void nesting_has_an_end(void)
 {
     uint8_t m[1024] = {1, 0, 0, 0, 0xc0, 0, 1, 9};
@@ -390,6 +406,7 @@ TEST_MAIN("common/diameter/codec",
           {"what is missing is named", what_is_missing_is_named},
           {"a message that does not fit is refused", a_message_that_does_not_fit_is_refused},
           {"the walker names what is wrong", the_walker_names_what_is_wrong},
+          {"what Failed-AVP holds may be wrong", what_failed_avp_holds_may_be_wrong},
           {"nesting has an end", nesting_has_an_end},
           {"octets changed at random never read past the end",
            octets_changed_at_random_never_read_past_the_end},

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* common/diameter, inside: what the two processes say to each other on a SOCK_SEQPACKET pair: one
+ * record = a wire_head and octets. They are one build on one machine: native byte order. */
+#ifndef COMMON_DIAMETER_WIRE_H
+#define COMMON_DIAMETER_WIRE_H
+
+#include <stdint.h>
+
+#include "common/diameter/inner.h"
+
+enum wire_type {
+    /* to the node */
+    WIRE_CONF = 1, /* lines "key value...", the first record */
+    WIRE_REQUEST,  /* ref = the caller's, timeout; a message */
+    WIRE_ANSWER,   /* ref = of a WIRE_ASKED; a message */
+    /* from the node */
+    WIRE_LOG,      /* text */
+    WIRE_ANSWERED, /* ref = of a WIRE_REQUEST; a message */
+    WIRE_FAILED,   /* ref likewise; error = errno */
+    WIRE_ASKED,    /* ref = the node's; a message */
+    WIRE_PEER,     /* error = 1 up, 0 down; an identity */
+};
+
+struct wire_head {
+    uint32_t type;
+    int32_t error;
+    uint64_t ref;
+    uint64_t timeout_us;
+};
+
+struct wire_record {
+    struct wire_head head;
+    char octets[DIAMETER_MESSAGE_MAX];
+};
+
+enum {
+    WIRE_HEAD = sizeof(struct wire_head),
+    WIRE_FD = 3, /* where the node finds its end */
+};
+
+#endif

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two adapters and their processes on loopback: the only test of this room that needs the real
+ * network. PORTCULLIS_TEST_HOLD=1 makes the addresses fixed (127.77.0.x), for a capture. */
+#include "common/diameter/fd/fd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/diameter/inner.h"
+#include "tests/support/suite.h"
+
+static const uint64_t WITHIN = 15 * SEC;
+
+struct world {
+    struct loop *loop;
+    struct loop_timer tick;
+    uint64_t give_up;
+    bool (*until)(struct world *w);
+    bool reached;
+    struct diameter *af, *pdp;
+    struct addr pdp_addr;
+    unsigned af_ups, asked, done;
+    int error;
+    uint32_t result;
+    size_t want, ok;
+    char token[32], session[128];
+    char log[8192]; /* what was said since it was last emptied */
+    size_t n_log;
+};
+
+static void on_tick(struct loop_timer *t, void *ctx)
+{
+    struct world *w = ctx;
+
+    (void)t;
+    w->reached = w->until(w);
+    if (w->reached || loop_now(w->loop) > w->give_up)
+        loop_stop(w->loop);
+    else
+        loop_timer_start(w->loop, &w->tick, 2 * MSEC);
+}
+
+static bool run_until(struct world *w, bool (*cond)(struct world *w))
+{
+    w->until = cond;
+    w->reached = false;
+    w->give_up = loop_now(w->loop) + WITHIN;
+    loop_timer_start(w->loop, &w->tick, 0);
+    loop_run(w->loop);
+    return w->reached;
+}
+
+static void on_log(void *ctx, const char *text)
+{
+    struct world *w = ctx;
+
+    if (w->n_log + strlen(text) + 1 < sizeof(w->log))
+        w->n_log += (size_t)snprintf(w->log + w->n_log, sizeof(w->log) - w->n_log, "%s\n", text);
+    if (getenv("PORTCULLIS_TEST_LOG"))
+        fprintf(stderr, "  %s\n", text);
+}
+
+static void on_peer(void *ctx, struct span host, bool up)
+{
+    struct world *w = ctx;
+
+    ASSERT_SPAN_EQ(host, "pdp.ims.test");
+    w->af_ups += up;
+}
+
+static void on_request(void *ctx, struct handle request, const struct diameter_request *req)
+{
+    struct world *w = ctx;
+    struct diameter_answer ans = {.result = DIAMETER_SUCCESS};
+
+    w->asked++;
+    if (req->kind == DIAMETER_AA) {
+        ans.aaa.token = SPAN("an octet string of a token");
+        ans.aaa.lifetime = DIAMETER_U32(600);
+        CU_ASSERT_EQUAL(req->aar.n_components, 1);
+        ASSERT_SPAN_EQ(req->aar.components[0].flows[0].in,
+                       "permit in 17 from 10.45.0.7 to 10.1.2.3 50000");
+        ASSERT_SPAN_EQ(req->origin_host, "pcscf.ims.test");
+    } else if (req->kind == DIAMETER_QA) {
+        ASSERT_SPAN_EQ(req->qar.token, "an octet string of a token");
+        ans.qaa.n_filters = req->qar.n_filters;
+        memcpy(ans.qaa.filters, req->qar.filters, sizeof(ans.qaa.filters));
+    }
+    CU_ASSERT_EQUAL(diameter_answer(w->pdp, request, &ans), 0);
+}
+
+static void on_done(void *ctx, int error, const struct diameter_answer *ans)
+{
+    struct world *w = ctx;
+
+    w->done++;
+    w->error = error;
+    w->result = ans ? ans->result : 0;
+    w->ok += ans && diameter_ok(ans);
+    if (ans && ans->kind == DIAMETER_AA)
+        CU_ASSERT_EQUAL(span_copy(ans->aaa.token, w->token, sizeof(w->token)), 0);
+    if (ans && ans->kind == DIAMETER_QA) {
+        CU_ASSERT_EQUAL_FATAL(ans->qaa.n_filters, 1);
+        ASSERT_SPAN_EQ(ans->qaa.filters[0].id, "1.1");
+        CU_ASSERT_EQUAL(ans->qaa.filters[0].flow.to.addr.port, 50000);
+        CU_ASSERT_EQUAL(ans->qaa.filters[0].bandwidth, 64000);
+    }
+}
+
+static struct addr address(unsigned last, uint16_t port)
+{
+    unsigned pid = getenv("PORTCULLIS_TEST_HOLD") ? 0 : (unsigned)getpid();
+    char text[ADDR_TEXT_MAX];
+    struct addr a;
+
+    snprintf(text, sizeof(text), "127.%u.%u.%u", 77 + last, pid >> 8 & 255, (pid & 127) + 1);
+    CU_ASSERT_EQUAL_FATAL(addr_parse_ip(span_str(text), port, &a), 0);
+    return a;
+}
+
+static void open_pdp(struct world *w)
+{
+    struct diameter_fd_conf c = {.identity = "pdp.ims.test",
+                                 .realm = "ims.test",
+                                 .local = w->pdp_addr,
+                                 .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
+                                 .n_apps = 2,
+                                 .accept_realm = true,
+                                 .on_log = on_log,
+                                 .log_ctx = w};
+
+    CU_ASSERT_EQUAL_FATAL(diameter_fd_new(w->loop, &c, &w->pdp), 0);
+    CU_ASSERT_EQUAL(diameter_serve(w->pdp, DIAMETER_APP_RX, on_request, w), 0);
+    CU_ASSERT_EQUAL(diameter_serve(w->pdp, DIAMETER_APP_QOS, on_request, w), 0);
+}
+
+static void open_af(struct world *w, const char *identity)
+{
+    struct diameter_fd_conf c = {.identity = identity,
+                                 .realm = "ims.test",
+                                 .local = address(1, 0),
+                                 .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
+                                 .n_apps = 2,
+                                 .peers = {{"pdp.ims.test", w->pdp_addr}},
+                                 .n_peers = 1,
+                                 .reconnect = 1,
+                                 .on_log = on_log,
+                                 .log_ctx = w};
+
+    CU_ASSERT_EQUAL_FATAL(diameter_fd_new(w->loop, &c, &w->af), 0);
+    diameter_on_peer(w->af, on_peer, w);
+}
+
+static bool both_up(struct world *w)
+{
+    return diameter_peer_up(w->af, SPAN("pdp.ims.test")) && diameter_peer_up(w->pdp, SPAN_NONE);
+}
+
+/* One that connects before the other listens tries again only seconds later. */
+static bool pdp_listens(struct world *w)
+{
+    struct sockaddr_storage ss;
+    socklen_t n = addr_to_sockaddr(&w->pdp_addr, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens = connect(fd, (struct sockaddr *)&ss, n) == 0;
+
+    close(fd);
+    return listens;
+}
+
+static void world_open(struct world *w)
+{
+    *w = (struct world){0};
+    CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
+    loop_timer_init(&w->tick, on_tick, w);
+    w->pdp_addr = address(0, 3868);
+    open_pdp(w);
+    CU_ASSERT(run_until(w, pdp_listens));
+    open_af(w, "pcscf.ims.test");
+}
+
+static void world_close(struct world *w)
+{
+    diameter_free(w->af);
+    diameter_free(w->pdp);
+    loop_free(w->loop);
+}
+
+static bool all_done(struct world *w)
+{
+    return w->done >= w->want;
+}
+
+static int send_kind(struct world *w, struct diameter *from, enum diameter_app app,
+                     enum diameter_kind kind)
+{
+    struct buf b = BUF_ON(w->session);
+    struct diameter_request r = {.kind = kind, .app = app};
+
+    diameter_session_id(from, "t", &b);
+    r.session_id = buf_span(&b);
+    r.destination_host = SPAN("pdp.ims.test");
+    if (kind == DIAMETER_AA) {
+        CU_ASSERT_EQUAL(addr_parse_ip(SPAN("10.45.0.7"), 0, &r.aar.framed_ip), 0);
+        r.aar.info_status = DIAMETER_U32(RX_FINAL);
+        r.aar.n_components = 1;
+        r.aar.components[0] = (struct rx_component){
+            .number = 1,
+            .media_type = DIAMETER_U32(RX_AUDIO),
+            .n_flows = 1,
+            .codec = {SPAN("uplink\noffer\nm=audio 49170 RTP/AVP 96\n")},
+            .flows = {{.number = 1,
+                       .in = SPAN("permit in 17 from 10.45.0.7 to 10.1.2.3 50000"),
+                       .out = SPAN("permit out 17 from 10.1.2.3 to 10.45.0.7 49170")}}};
+    } else if (kind == DIAMETER_QA) {
+        r.qar.token = SPAN("an octet string of a token");
+        r.qar.n_filters = 1;
+        r.qar.filters[0] = (struct qos_filter){.id = SPAN("1.1"), .bandwidth = 64000};
+        CU_ASSERT_EQUAL(diameter_flow_parse(SPAN("permit in 17 from 10.45.0.7 to 10.1.2.3 50000"),
+                                            &r.qar.filters[0].flow),
+                        0);
+    } else if (kind == DIAMETER_ST) {
+        r.st.cause = DIAMETER_LOGOUT;
+    }
+    w->want = w->done + 1;
+    return diameter_send(from, &r, loop_now(w->loop) + 5 * SEC, on_done, w, NULL);
+}
+
+static void every_command_goes_there_and_back(void)
+{
+    static const struct {
+        enum diameter_app app;
+        enum diameter_kind kind;
+    } rows[] = {{DIAMETER_APP_RX, DIAMETER_AA},  {DIAMETER_APP_RX, DIAMETER_ST},
+                {DIAMETER_APP_RX, DIAMETER_RA},  {DIAMETER_APP_RX, DIAMETER_AS},
+                {DIAMETER_APP_QOS, DIAMETER_QA}, {DIAMETER_APP_QOS, DIAMETER_ST},
+                {DIAMETER_APP_QOS, DIAMETER_AS}, {DIAMETER_APP_QOS, DIAMETER_RA}};
+    struct world w;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CU_ASSERT_EQUAL(send_kind(&w, w.af, rows[i].app, rows[i].kind), 0);
+        CU_ASSERT(run_until(&w, all_done));
+        CU_ASSERT_EQUAL(w.error, 0);
+        CU_ASSERT_EQUAL(w.result, DIAMETER_SUCCESS);
+    }
+    CU_ASSERT_EQUAL(w.asked, ARRAY_LEN(rows));
+    CU_ASSERT_STRING_EQUAL(w.token, "an octet string of a token");
+    world_close(&w);
+}
+
+static void a_thousand_requests_are_each_answered_once(void)
+{
+    struct world w;
+    unsigned sent = 0;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    for (unsigned i = 0; i < 1000; i++)
+        sent += send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA) == 0;
+    CU_ASSERT(sent > 500); /* the others were refused at once: the socket pair was full */
+    w.want = sent;
+    CU_ASSERT(run_until(&w, all_done));
+    CU_ASSERT_EQUAL(w.ok, sent);
+    world_close(&w);
+}
+
+static bool af_process_is_new(struct world *w)
+{
+    return diameter_peer_up(w->af, SPAN_NONE);
+}
+
+static void a_dead_process_fails_what_is_in_flight_and_comes_back(void)
+{
+    struct world w;
+    struct diameter_stats s;
+    pid_t first;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    first = diameter_fd_pid(w.af);
+    kill(first, SIGSTOP); /* so that the request stays in flight */
+    CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+    kill(first, SIGKILL);
+    CU_ASSERT(run_until(&w, all_done));
+    CU_ASSERT_EQUAL(w.error, -ECONNRESET);
+    CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), -ENOTCONN);
+    CU_ASSERT(run_until(&w, af_process_is_new));
+    CU_ASSERT_NOT_EQUAL(diameter_fd_pid(w.af), first);
+    diameter_stats_get(w.af, &s);
+    CU_ASSERT_EQUAL(s.restarts, 1);
+    CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+    CU_ASSERT(run_until(&w, all_done));
+    CU_ASSERT_EQUAL(w.result, DIAMETER_SUCCESS);
+    world_close(&w);
+}
+
+static bool refused(struct world *w)
+{
+    return strstr(w->log, "refused peer stranger.example") != NULL;
+}
+
+static void a_stranger_is_not_let_in(void)
+{
+    struct world w;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    diameter_free(w.af);
+    open_af(&w, "stranger.example");
+    CU_ASSERT(run_until(&w, refused));
+    CU_ASSERT(!diameter_peer_up(w.pdp, SPAN("stranger.example")));
+    world_close(&w);
+}
+
+static bool closed(struct world *w)
+{
+    return strstr(w->log, "its connection is closed") != NULL;
+}
+
+static void octets_that_are_no_message_cost_the_sender_its_connection_only(void)
+{
+    static const uint8_t bad[] = {1, 0, 0, 28, 0x80, 0, 1, 1, 0, 0, 0,    0, 0, 0,
+                                  0, 1, 0, 0,  0,    1, 0, 0, 1, 8, 0x40, 0, 0, 4};
+    struct world w;
+    struct sockaddr_storage ss;
+    socklen_t n;
+    pid_t before;
+    int fd;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    before = diameter_fd_pid(w.pdp);
+    n = addr_to_sockaddr(&w.pdp_addr, &ss);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&ss, n), 0);
+    CU_ASSERT_EQUAL(write(fd, bad, sizeof(bad)), sizeof(bad));
+    CU_ASSERT(run_until(&w, closed));
+    CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+    CU_ASSERT(run_until(&w, all_done));
+    CU_ASSERT_EQUAL(w.result, DIAMETER_SUCCESS);
+    CU_ASSERT_EQUAL(diameter_fd_pid(w.pdp), before);
+    close(fd);
+    world_close(&w);
+}
+
+static bool cannot_start(struct world *w)
+{
+    return strstr(w->log, "cannot start") != NULL;
+}
+
+static void an_address_in_use_is_told_and_tried_again(void)
+{
+    struct world w;
+    struct diameter *second = NULL;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    struct diameter *first = w.pdp;
+    open_pdp(&w);
+    second = w.pdp;
+    w.pdp = first;
+    CU_ASSERT(run_until(&w, cannot_start));
+    diameter_free(second);
+    world_close(&w);
+}
+
+static void what_is_missing_in_the_configuration_is_refused(void)
+{
+    struct loop *l;
+    struct diameter *d = NULL;
+    struct diameter_fd_conf c = {.identity = "a.b",
+                                 .realm = "b",
+                                 .local = address(0, 0),
+                                 .apps = {DIAMETER_APP_RX},
+                                 .n_apps = 1};
+
+    CU_ASSERT_EQUAL_FATAL(loop_new(&l), 0);
+    c.program = "/nonexistent/portcullis-diameter";
+    CU_ASSERT_EQUAL(diameter_fd_new(l, &c, &d), -ENOENT);
+    c.program = NULL;
+    c.identity = "quote\"inside";
+    CU_ASSERT_EQUAL(diameter_fd_new(l, &c, &d), -EINVAL);
+    c.identity = "a.b";
+    c.local.family = 0;
+    CU_ASSERT_EQUAL(diameter_fd_new(l, &c, &d), -EINVAL);
+    CU_ASSERT_PTR_NULL(d);
+    loop_free(l);
+}
+
+TEST_MAIN("common/diameter/fd",
+          {"every command goes there and back", every_command_goes_there_and_back},
+          {"a thousand requests are each answered once",
+           a_thousand_requests_are_each_answered_once},
+          {"a dead process fails what is in flight and comes back",
+           a_dead_process_fails_what_is_in_flight_and_comes_back},
+          {"a stranger is not let in", a_stranger_is_not_let_in},
+          {"octets that are no message cost the sender its connection only",
+           octets_that_are_no_message_cost_the_sender_its_connection_only},
+          {"an address in use is told and tried again", an_address_in_use_is_told_and_tried_again},
+          {"what is missing in the configuration is refused",
+           what_is_missing_in_the_configuration_is_refused})
