@@ -79,12 +79,12 @@ void sip_server_set_route(struct sip_server *s, const struct sip_target *target)
 struct span sip_server_tag(const struct sip_server *s);
 
 /* A response of our own; phrase NULL = the usual one; extra = whole header lines with CRLF (also
- * Content-Type). A second one after a final: -EALREADY; a 2xx to an INVITE may be sent again. */
+ * Content-Type). A second one after a final: -EALREADY. */
 int sip_server_reply(struct sip_server *s, unsigned status, const char *phrase, struct span extra,
                      struct span body);
 /* Status, phrase and a Warning with the reason; status 0 ends the transaction without an answer. */
 int sip_server_reject(struct sip_server *s, const struct sip_reject *reject);
-/* A complete response, copied. */
+/* A complete response, copied. A 2xx to an INVITE may be sent again (RFC 6026 7.1). */
 int sip_server_send(struct sip_server *s, unsigned status, struct span response);
 
 /* ---- proxy: the response context of RFC 3261 16 ---- */
