@@ -9,6 +9,10 @@
 #define SESSION_ID_MAX 200
 /* What a flow may send at once, at least: a few frames of video. */
 #define BURST_MIN 6000u
+/* How long before the end of its lifetime a grant is renewed, at most, and how soon again when the
+ * PDP was silent. */
+#define RENEW_EARLY (30 * SEC)
+#define RENEW_AGAIN (5 * SEC)
 
 struct flow {
     struct gate_flow is;
@@ -279,9 +283,10 @@ static bool grant_take(struct gate *gate, const struct qos_qaa *qaa)
         if (permits(&qaa->filters[i]))
             grants[gate->n_grants++] =
                 (struct grant){qaa->filters[i].flow, qaa->filters[i].bandwidth};
-    /* RFC 6733 8.9: ask again at the lifetime, give up after the grace; RFC 5866 keeps that. */
+    /* RFC 6733 8.9: authorized anew before the lifetime is over, given up after the grace. */
     if (lifetime)
-        loop_timer_start(g->loop, &gate->renew, lifetime);
+        loop_timer_start(g->loop, &gate->renew,
+                         lifetime - (lifetime / 4 < RENEW_EARLY ? lifetime / 4 : RENEW_EARLY));
     if (lifetime || whole) {
         uint64_t end = lifetime ? lifetime + grace : whole;
 
@@ -342,6 +347,8 @@ static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
     struct gate *gate = ctx;
 
     gate->call = (struct handle){0};
+    if (error && !gate->done) /* the grant holds until it expires */
+        loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN);
     if (error == -ETIMEDOUT) {
         verdict(gate, GATE_SILENT, "the PDP did not answer in time");
     } else if (error == -EBADMSG) {
@@ -490,9 +497,10 @@ static void on_renew(struct loop_timer *t, void *ctx)
     struct gate *gate = ctx;
 
     (void)t;
-    /* A failure is not the end: the grant holds until it expires, and nothing asks twice before. */
-    if (!gate->asking && has_flows(gate))
-        (void)ask(gate);
+    if (gate->asking || !has_flows(gate))
+        return;
+    if (ask(gate) != 0)
+        loop_timer_start(gate->of->loop, t, RENEW_AGAIN);
 }
 
 static void on_expire(struct loop_timer *t, void *ctx)

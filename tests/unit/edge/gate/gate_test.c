@@ -25,6 +25,7 @@ static struct {
     bool hold;       /* answers only when the test says so */
     uint32_t result; /* 0 = success */
     unsigned grant;  /* bits: which of the asked filters are in the QAA */
+    bool narrow;     /* the filters of the QAA are for one source port only */
     bool drop_rest;  /* the others come with the action DROP */
     uint32_t lifetime, grace, session_timeout;
     uint64_t bandwidth;
@@ -46,6 +47,8 @@ static void pdp_answer(const struct diameter_request *rq, struct handle request)
         for (size_t i = 0; i < rq->qar.n_filters; i++) {
             struct qos_filter f = rq->qar.filters[i];
 
+            if (at_pdp.narrow)
+                f.flow.from.addr.port = 4004;
             f.bandwidth = at_pdp.bandwidth;
             f.action = DIAMETER_U32(at_pdp.grant & 1u << i ? QOS_PERMIT : QOS_DROP);
             if (at_pdp.grant & 1u << i || at_pdp.drop_rest)
@@ -265,6 +268,12 @@ static void exactly(void)
     sim_run(sim, 100 * MSEC);
     CU_ASSERT_FALSE(up(0));
     CU_ASSERT_TRUE(up(1));
+    at_pdp.grant = 3; /* less than was asked is not what was asked */
+    at_pdp.narrow = true;
+    authorize(&other_token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_EQUAL(said, GATE_REFUSED);
+    CU_ASSERT_FALSE(up(0) || up(1));
     at_pdp.grant = 0;
     authorize(&token);
     sim_run(sim, 100 * MSEC);
@@ -312,6 +321,16 @@ static void fails_closed(void)
     authorize(&token);
     sim_run(sim, SEC);
     CU_ASSERT_EQUAL(said, GATE_GRANTED);
+    CU_ASSERT_TRUE(up(0) && up(1));
+    at_pdp.result = DIAMETER_AUTHORIZATION_REJECTED; /* another token, refused: nothing remains */
+    authorize(&other_token);
+    sim_run(sim, SEC);
+    CU_ASSERT_FALSE(up(0) || up(1));
+    CU_ASSERT_EQUAL(lost, 0); /* told once, as a verdict */
+    at_pdp.result = 0;
+    authorize(&token);
+    sim_run(sim, SEC);
+    CU_ASSERT_TRUE(up(0) && up(1));
     relay_fake_fail_set(relay, true); /* no memory for a rule: that leg is down, not as it was */
     CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 2), 0);
     CU_ASSERT_FALSE(up(0) || up(1));
@@ -418,13 +437,13 @@ static void lifetimes(void)
     at_pdp.lifetime = 10;
     at_pdp.grace = 5;
     raise_all();
-    sim_run(sim, 11 * SEC);
+    sim_run(sim, 8 * SEC);
     CU_ASSERT_EQUAL(at_pdp.qar, 2); /* renewed before it expires, and nobody is told */
     CU_ASSERT_TRUE(up(0) && told == 1 && lost == 0);
     diameter_sim_silence(pdp, true);
-    sim_run(sim, 12 * SEC);
-    CU_ASSERT_TRUE(up(0)); /* in its grace */
-    sim_run(sim, 5 * SEC);
+    sim_run(sim, 14 * SEC);
+    CU_ASSERT_TRUE(up(0)); /* in its grace; renewed at 7.6 s */
+    sim_run(sim, 2 * SEC);
     CU_ASSERT_FALSE(up(0) || up(1));
     CU_ASSERT_TRUE(lost == 1 && why == GATE_EXPIRED);
     finish();
@@ -433,9 +452,19 @@ static void lifetimes(void)
     at_pdp.lifetime = 10;
     raise_all();
     at_pdp.result = DIAMETER_AUTHORIZATION_REJECTED;
-    sim_run(sim, 11 * SEC);
+    sim_run(sim, 8 * SEC);
     CU_ASSERT_FALSE(up(0) || up(1));
-    CU_ASSERT_TRUE(lost == 1 && told == 1);
+    CU_ASSERT_TRUE(lost == 1 && told == 1 && why == GATE_WITHDRAWN);
+    finish();
+
+    begin(GATE_ASK_PDP);
+    at_pdp.lifetime = 60;
+    raise_all();
+    diameter_sim_silence(pdp, true); /* for a while */
+    sim_run(sim, 50 * SEC);
+    diameter_sim_silence(pdp, false);
+    sim_run(sim, 20 * SEC);
+    CU_ASSERT_TRUE(up(0) && up(1) && lost == 0);
     finish();
 
     begin(GATE_ASK_PDP);
