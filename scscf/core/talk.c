@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Calls: the halves' state, the dialogs forks made, the timers that end what nobody ends. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "scscf/core/inner.h"
+
+static void on_timer(struct loop_timer *timer, void *ctx);
+
+static struct span put_text(struct buf *b, struct span s)
+{
+    struct span at = span_of(b->p + b->n, s.n);
+
+    buf_put(b, s);
+    return at;
+}
+
+int talk_new(struct scscf *s, const struct talk_opening *o, struct talk **ret_talk)
+{
+    size_t room = o->call_id.n + o->icid.n + o->from.n + o->to.n;
+    struct talk *t = calloc(1, sizeof(*t) + room);
+    struct buf b;
+    int rc = 0;
+
+    if (!t)
+        return -ENOMEM;
+    b = (struct buf){t->text, 0, room, false};
+    t->s = s;
+    t->call_id = put_text(&b, o->call_id);
+    t->icid = put_text(&b, o->icid);
+    t->from = put_text(&b, o->from);
+    t->to = put_text(&b, o->to);
+    t->inviting = true;
+    list_init(&t->forks);
+    loop_timer_init(&t->timer, on_timer, t);
+    for (size_t i = 0; i < ARRAY_LEN(t->half) && rc == 0; i++)
+        if (o->half[i])
+            rc = call_open(s->calls, o->half[i], &t->half[i]);
+    list_add_tail(&s->talks, &t->item);
+    if (rc != 0) { /* the half that was opened has its record: the call was tried */
+        talk_invite_over(t, 503);
+        return rc;
+    }
+    talk_tell(t, SCSCF_CALL_STARTED, 0, "");
+    *ret_talk = t;
+    return 0;
+}
+
+void talk_free(struct talk *t)
+{
+    LIST_EACH(it, &t->forks)
+    {
+        struct fork *f = CONTAINER_OF(it, struct fork, item);
+
+        sip_dialog_set_user(f->dialog, NULL);
+        list_del(&f->item);
+        free(f);
+    }
+    loop_timer_stop(t->s->env.loop, &t->timer);
+    list_del(&t->item);
+    free(t);
+}
+
+static void let_go(struct talk *t)
+{
+    if (!t->inviting && t->ended && list_empty(&t->forks))
+        talk_free(t);
+}
+
+void talk_tell(const struct talk *t, enum scscf_event event, unsigned status, const char *reason)
+{
+    struct scscf_note note = {t->call_id, t->icid, t->from, t->to, status, reason};
+
+    if (t->s->env.on_call)
+        t->s->env.on_call(t->s->env.ctx, event, &note);
+}
+
+void talk_end(struct talk *t, const struct call_ending *ending)
+{
+    if (t->ended)
+        return;
+    t->ended = true;
+    loop_timer_stop(t->s->env.loop, &t->timer);
+    for (size_t i = 0; i < ARRAY_LEN(t->half); i++) {
+        call_end(t->half[i], ending);
+        t->half[i] = NULL;
+    }
+    talk_tell(t, t->answered ? SCSCF_CALL_ENDED : SCSCF_CALL_FAILED, ending->status,
+              ending->reason);
+}
+
+/* ---- dialogs ---------------------------------------------------------------------------------- */
+
+/* Where requests of our own would go. */
+static void set_hops(struct sip_dialog *d, struct sip_server *server,
+                     const struct sip_branch *branch)
+{
+    struct sip_target hop = sip_target_of_flow(sip_server_flow(server), 0);
+
+    sip_dialog_set_hop(d, SIP_CALLER, &hop);
+    if (!branch)
+        return;
+    hop = sip_target_of_flow(sip_branch_flow(branch), 0);
+    sip_dialog_set_hop(d, SIP_CALLEE, &hop);
+}
+
+/* NULL at the bound or out of memory: the call goes on, its end is found by the timers. */
+static struct fork *fork_of(struct talk *t, const struct sip_answer *a)
+{
+    struct sip_server *server = sip_server_find(t->s->layer, a->server);
+    struct sip_dialog *d;
+    struct fork *f;
+
+    if (!server || !a->m->to_tag.p ||
+        sip_dialog_open(t->s->dialogs, SIP_LEG_THROUGH, sip_server_request(server), a->m, 1, &d) !=
+            0)
+        return NULL;
+    f = sip_dialog_user(d);
+    if (f)
+        return f;
+    f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    *f = (struct fork){.talk = t, .dialog = d};
+    list_add_tail(&t->forks, &f->item);
+    sip_dialog_set_user(d, f);
+    set_hops(d, server, a->branch);
+    return f;
+}
+
+void talk_on_dialog_end(struct sip_dialog *d, void *ctx)
+{
+    struct fork *f = sip_dialog_user(d);
+    struct talk *t;
+
+    (void)ctx;
+    if (!f)
+        return;
+    t = f->talk;
+    list_del(&f->item);
+    free(f);
+    let_go(t);
+}
+
+static void fork_over(struct fork *f, const struct call_ending *ending)
+{
+    struct talk *t = f->talk;
+
+    if (f->over)
+        return;
+    f->over = true;
+    if (f->confirmed && --t->confirmed == 0)
+        talk_end(t, ending);
+}
+
+void talk_on_bye(struct fork *f, enum sip_side from)
+{
+    fork_over(f, &(struct call_ending){.cause = CDR_CAUSE_NORMAL,
+                                       .reason = from == SIP_CALLER ? "BYE caller" : "BYE callee"});
+}
+
+void talk_on_lost(struct fork *f)
+{
+    fork_over(f, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL, .reason = "dialog lost"});
+}
+
+/* ---- answers to the INVITE -------------------------------------------------------------------- */
+
+static void set_timer(struct talk *t, uint32_t session_expires)
+{
+    struct loop *l = t->s->env.loop;
+    uint64_t now = loop_now(l), longest = t->s->options.call_max, left = UINT64_MAX;
+
+    if (longest)
+        left = t->answered_at + longest > now ? t->answered_at + longest - now : 0;
+    t->timer_is_session = session_expires && (uint64_t)session_expires * SEC < left;
+    if (t->timer_is_session)
+        left = (uint64_t)session_expires * SEC;
+    if (left == UINT64_MAX)
+        loop_timer_stop(l, &t->timer);
+    else
+        loop_timer_start(l, &t->timer, left);
+}
+
+static void answered(struct talk *t, struct hop *h, const struct sip_answer *a)
+{
+    struct sroute_vector v = {0};
+
+    t->answered = true;
+    t->answered_at = loop_now(t->s->env.loop);
+    if (!h->terminating && sroute_vector_read(a->m, &v) != 0)
+        v.term_ioi = SPAN_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
+        if (t->half[i])
+            call_answer(t->half[i], a->status, sroute_asserted(a->m),
+                        sroute_ioi_network(v.term_ioi));
+    set_timer(t, sroute_session_expires(a->m));
+    talk_tell(t, SCSCF_CALL_ANSWERED, a->status, "");
+}
+
+void talk_on_answer(struct talk *t, struct hop *h, const struct sip_answer *a)
+{
+    struct fork *f;
+
+    if (a->status >= 300) {
+        talk_end(t, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
+                                          .status = a->status,
+                                          .reason = t->cancelled ? "CANCEL"
+                                                                 : sip_status_phrase(a->status)});
+        return;
+    }
+    if (!a->m)
+        return;
+    f = fork_of(t, a);
+    if (a->status < 200) {
+        for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
+            if (t->half[i])
+                call_progress(t->half[i], a->status);
+        return;
+    }
+    if (f && !f->confirmed && !f->over) {
+        f->confirmed = true;
+        t->confirmed++;
+    }
+    if (!t->answered && !t->ended)
+        answered(t, h, a);
+}
+
+void talk_invite_over(struct talk *t, unsigned status)
+{
+    t->inviting = false;
+    LIST_EACH(it, &t->forks)
+    {
+        struct fork *f = CONTAINER_OF(it, struct fork, item);
+
+        if (!f->confirmed) /* RFC 3261 13.2.2.4: what was early is over */
+            sip_dialog_terminate(f->dialog);
+    }
+    if (!t->answered)
+        talk_end(t, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
+                                          .status = status,
+                                          .reason = t->cancelled ? "CANCEL"
+                                                    : status     ? sip_status_phrase(status)
+                                                                 : "no answer"});
+    let_go(t);
+}
+
+void talk_on_refresh(struct talk *t, const struct sip_msg *answer)
+{
+    if (t->answered && !t->ended)
+        set_timer(t, sroute_session_expires(answer));
+}
+
+/* ---- ended by us ------------------------------------------------------------------------------ */
+
+static void on_timer(struct loop_timer *timer, void *ctx)
+{
+    struct talk *t = ctx;
+    bool session = t->timer_is_session;
+    struct call_ending ending = {
+        .cause = session ? CDR_CAUSE_UNSUCCESSFUL : CDR_CAUSE_TIME_LIMIT,
+        .reason = session ? "session timer" : "longest duration",
+        .incomplete = session, /* when it really ended nobody saw */
+    };
+
+    (void)timer;
+    if (session)
+        t->s->counters.ended_session_timer++;
+    else
+        t->s->counters.ended_duration++;
+    talk_tell(t, SCSCF_CALL_ORPHANED, 0, ending.reason);
+    LIST_EACH(it, &t->forks)
+    {
+        struct fork *f = CONTAINER_OF(it, struct fork, item);
+
+        /* TS 24.229 5.4.5.1.2: BYE to both sides; RFC 3326. */
+        if (f->confirmed && !f->over)
+            (void)sip_dialog_release(f->dialog, t->s->layer,
+                                     session ? SPAN("SIP;cause=408;text=\"Session timer\"")
+                                             : SPAN("SIP;cause=487;text=\"Longest duration\""));
+        f->over = true;
+    }
+    t->confirmed = 0;
+    talk_end(t, &ending);
+    let_go(t);
+}
