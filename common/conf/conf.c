@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Loading a file, and the report of what is wrong with it. */
+#include "common/conf/inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_MAX = 1 << 20, ARENA_MAX = 32 << 20 };
+
+/* ---- the report ---- */
+
+static void report_vadd(struct conf_report *report, unsigned line, unsigned column,
+                        const char *remedy, const char *fmt, va_list ap)
+{
+    if (report->n == CONF_PROBLEMS_MAX) {
+        report->more++;
+        return;
+    }
+    struct conf_problem *p = &report->problems[report->n++];
+    p->line = line;
+    p->column = column;
+    (void)vsnprintf(p->text, sizeof(p->text), fmt, ap); /* cut when it is too long */
+    (void)snprintf(p->remedy, sizeof(p->remedy), "%s", remedy ? remedy : "");
+}
+
+void conf_report_add(struct conf_report *report, unsigned line, unsigned column, const char *remedy,
+                     const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    report_vadd(report, line, column, remedy, fmt, ap);
+    va_end(ap);
+}
+
+void conf_fault(const struct conf *c, struct conf_report *report, const char *path,
+                const char *remedy, const char *fmt, ...)
+{
+    unsigned line = 0, column = 0;
+    for (size_t i = 0; i < c->scope.n; i++) {
+        const struct conf_slot *slot = &c->scope.slots[i];
+        if (strcmp(slot->option->path, path) == 0) {
+            line = slot->line;
+            column = slot->column;
+        }
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    report_vadd(report, line, column, remedy, fmt, ap);
+    va_end(ap);
+}
+
+void conf_report_text(const struct conf_report *report, struct buf *b)
+{
+    for (size_t i = 0; i < report->n; i++) {
+        const struct conf_problem *p = &report->problems[i];
+        if (p->line > 0)
+            buf_fmt(b, "%s:%u:%u: %s\n", report->file, p->line, p->column, p->text);
+        else
+            buf_fmt(b, "%s: %s\n", report->file, p->text);
+        if (*p->remedy)
+            buf_fmt(b, "    %s\n", p->remedy);
+    }
+    if (report->more > 0)
+        buf_fmt(b, "%s: and %zu more\n", report->file, report->more);
+}
+
+/* ---- loading ---- */
+
+static char *dir_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    if (!slash)
+        return span_dup(SPAN("."));
+    return span_dup(slash == file ? SPAN("/") : span_of(file, (size_t)(slash - file)));
+}
+
+static int conf_new(const struct conf_schema *schema, const char *file, struct conf **ret_conf)
+{
+    struct conf *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->schema = schema;
+    arena_init(&c->arena, ARENA_MAX);
+    c->file = span_dup(span_str(file));
+    c->dir = dir_of(file);
+    c->tables = arena_alloc(&c->arena, (schema->n_tables + 1) * sizeof(c->tables[0]));
+    int rc = c->file && c->dir && c->tables ? 0 : -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < schema->n_tables; i++) {
+        c->tables[i] = arena_alloc(&c->arena, schema->tables[i].size);
+        if (c->tables[i])
+            memset(c->tables[i], 0, schema->tables[i].size);
+        else
+            rc = -ENOMEM;
+    }
+    c->scope.where = "";
+    if (rc == 0)
+        rc = conf_scope_init(c, &c->scope, schema->tables, c->tables, schema->n_tables);
+    if (rc < 0) {
+        conf_free(c);
+        return rc;
+    }
+    *ret_conf = c;
+    return 0;
+}
+
+void conf_free(struct conf *c)
+{
+    if (!c)
+        return;
+    for (struct conf_held *held = c->secrets; held; held = held->next)
+        secret_wipe(held->secret);
+    arena_fini(&c->arena);
+    free(c->file);
+    free(c->dir);
+    free(c);
+}
+
+const void *conf_values(const struct conf *c, size_t table)
+{
+    return c->tables[table];
+}
+
+int conf_parse(const struct conf_schema *schema, struct span yaml, const char *name,
+               struct conf **ret_conf, struct conf_report *report)
+{
+    *report = (struct conf_report){.file = name};
+    struct conf *c = NULL;
+    int rc = conf_new(schema, name, &c);
+    if (rc == 0)
+        rc = conf_yaml_read(c, yaml, report);
+    if (rc == 0 && report->n == 0 && schema->check)
+        schema->check(c, report);
+    if (rc == 0 && report->n > 0)
+        rc = -EINVAL;
+    if (rc == -ENOMEM)
+        conf_report_add(report, 0, 0, "give the machine more memory", "memory is out");
+    if (rc < 0) {
+        conf_free(c);
+        return rc;
+    }
+    *ret_conf = c;
+    return 0;
+}
+
+static int read_file(const char *file, char *p, size_t cap, size_t *ret_n)
+{
+    FILE *f = fopen(file, "re");
+    if (!f)
+        return -errno;
+    size_t n = fread(p, 1, cap, f);
+    int rc = ferror(f) ? -EISDIR : 0; /* what reads but cannot be read is a directory */
+    (void)fclose(f);                  /* only read */
+    if (rc == 0 && n == cap)
+        rc = -EFBIG;
+    if (rc == 0)
+        *ret_n = n;
+    return rc;
+}
+
+int conf_load(const struct conf_schema *schema, const char *file, struct conf **ret_conf,
+              struct conf_report *report)
+{
+    *report = (struct conf_report){.file = file};
+    char *text = malloc(FILE_MAX), why[128];
+    size_t n = 0;
+    int rc = text ? read_file(file, text, FILE_MAX, &n) : -ENOMEM;
+    if (rc == 0) {
+        rc = conf_parse(schema, span_of(text, n), file, ret_conf, report);
+    } else {
+        if (strerror_r(-rc, why, sizeof(why)) != 0)
+            (void)snprintf(why, sizeof(why), "errno %d", -rc);
+        conf_report_add(report, 0, 0, "name a configuration file that can be read with --config",
+                        "cannot be read: %s", why);
+    }
+    free(text);
+    return rc;
+}
