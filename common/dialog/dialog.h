@@ -44,6 +44,7 @@ struct sip_dialogs_ops {
 int sip_dialogs_new(struct loop *l, const struct rnd *rnd,
                     const struct sip_dialogs_options *options, const struct sip_dialogs_ops *ops,
                     void *ctx, struct sip_dialogs **ret_dialogs);
+/* No callback. */
 void sip_dialogs_free(struct sip_dialogs *ds);
 size_t sip_dialogs_count(const struct sip_dialogs *ds);
 
@@ -94,8 +95,8 @@ struct sip_dialog *sip_dialog_by_handle(const struct sip_dialogs *ds, struct han
  * -EINVAL before the dialog has a target there, -EMSGSIZE. ACK takes the CSeq of the INVITE. */
 int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method method,
                        struct span extra, struct span body, struct buf *out);
-/* BYE to both sides through the layer and terminate; what cannot be sent is skipped: the dialog
- * ends all the same. reason: value of a Reason header (RFC 3326); empty = none. Returns how many
+/* BYE to both sides of a confirmed dialog through the layer, and terminate; what cannot be sent is
+ * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) reason: value of a Reason header (RFC 3326); empty = none. Returns how many
  * were sent. */
 unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason);
 

@@ -25,7 +25,7 @@ struct tx {
 struct sip_server {
     struct tx x;
     struct handle handle;
-    struct sip_msg *request; /* NULL once the final response was given */
+    struct sip_msg *request; /* NULL once the final response was given, but for a 2xx to INVITE */
     struct sip_flow flow;
     struct sip_target *route; /* the role's; NULL = flow with reply_port */
     char *response;           /* the last one, for retransmissions; NULL when none will be asked */

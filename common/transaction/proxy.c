@@ -603,7 +603,7 @@ int sip_proxy_new(struct sip_server *s, const struct sip_proxy_ops *ops, void *c
 {
     struct sip_proxy *p;
 
-    if (!s->request || s->proxy)
+    if (server_is_answered(s) || s->proxy)
         return -EALREADY;
     if (s->request->max_forwards == 0) {
         (void)sip_server_reply(s, 483, NULL, SPAN_NONE, SPAN_NONE);
@@ -649,7 +649,7 @@ static int branch_render(struct sip_branch *b, struct sip_msg *m, struct sip_edi
 int sip_proxy_add(struct sip_proxy *p, const struct sip_branch_options *o,
                   struct sip_branch **ret_branch)
 {
-    struct sip_msg *m = p->server ? p->server->request : NULL;
+    struct sip_msg *m = is_answered(p) ? NULL : p->server->request;
     struct sip_branch *b;
     int rc;
 

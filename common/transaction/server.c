@@ -333,8 +333,10 @@ int sip_server_send(struct sip_server *s, unsigned status, struct span response)
         loop_timer_stop(s->x.l->loop, &s->x.tick); /* no 100 behind it */
     (void)put(s, response); /* told by the counters: the role cannot mend it */
     if (status >= 200) {
-        sip_msg_unref(s->request);
-        s->request = NULL;
+        if (s->x.state != TX_ACCEPTED) { /* there a forked INVITE may get more of them */
+            sip_msg_unref(s->request);
+            s->request = NULL;
+        }
         if (p)
             proxy_server_answered(p);
     }

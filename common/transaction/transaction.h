@@ -65,7 +65,8 @@ size_t sip_layer_clients(const struct sip_layer *l);
 struct handle sip_server_handle(const struct sip_server *s);
 struct sip_server *sip_server_find(const struct sip_layer *l, struct handle h);
 struct sip_layer *sip_server_layer(const struct sip_server *s);
-/* The request and where it came from; until the final response. */
+/* The request and where it came from; NULL behind the final response, but a 2xx to an INVITE: there
+ * is more to come when it was forked. */
 struct sip_msg *sip_server_request(const struct sip_server *s);
 const struct sip_flow *sip_server_flow(const struct sip_server *s);
 /* NULL unless it is being forwarded. */
