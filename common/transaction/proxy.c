@@ -132,8 +132,10 @@ static void put_oks(struct sip_branch *b, const struct sip_msg *m, struct span b
         return; /* then the callee's retransmission is a new answer to the role */
     ok->tag_n = m->to_tag.n;
     ok->n = bytes.n;
-    memcpy(ok->bytes, m->to_tag.p, m->to_tag.n);
-    memcpy(ok->bytes + ok->tag_n, bytes.p, bytes.n);
+    if (m->to_tag.n)
+        memcpy(ok->bytes, m->to_tag.p, m->to_tag.n);
+    if (bytes.n)
+        memcpy(ok->bytes + ok->tag_n, bytes.p, bytes.n);
     ok->next = b->oks;
     b->oks = ok;
     b->n_oks++;

@@ -311,6 +311,8 @@ int core_new(const struct core_env *env, const struct core_options *options, str
         return -ENOMEM;
     c->env = *env;
     c->options = *options;
+    /* Edge and PDP are asked before the core can say anything. */
+    c->options.layer.trying_at_once = true;
     c->charge.rnd = *env->rnd;
     (void)addr_ip_text(&options->mw, c->charge.host);
     memcpy(c->charge.ioi, options->ioi, sizeof(c->charge.ioi));

@@ -88,7 +88,8 @@ static void end_callee(struct hop *h)
 static void on_body(const struct leg_outcome *o, void *ctx)
 {
     struct hop *h = ctx;
-    struct sip_answer *a = h->proxy ? sip_proxy_held(h->proxy) : NULL;
+    bool at_once = h->at_hand != NULL;
+    struct sip_answer *a = at_once ? h->at_hand : h->proxy ? sip_proxy_held(h->proxy) : NULL;
 
     if (!a || !h->waits)
         return;
@@ -106,7 +107,8 @@ static void on_body(const struct leg_outcome *o, void *ctx)
             sip_edit_body(a->edit, SPAN_NONE, copy);
         put_token(h, a);
     }
-    sip_proxy_release(h->proxy, SIP_ANSWER_PASS);
+    if (!at_once)
+        sip_proxy_release(h->proxy, SIP_ANSWER_PASS);
 }
 
 static enum sip_answer_verdict wait_for_body(struct hop *h, struct sip_answer *a)
@@ -114,11 +116,13 @@ static enum sip_answer_verdict wait_for_body(struct hop *h, struct sip_answer *a
     bool is_offer = !h->had_sdp;
     int rc;
 
-    /* Held before leg_sdp, which may call back at once. */
+    /* leg_sdp may call back at once: nothing to ask, or the same body again. */
     h->waits = true;
+    h->at_hand = a;
     rc = leg_sdp(h->leg, a->m->body, !h->from_phone, is_offer, on_body, h);
+    h->at_hand = NULL;
     if (rc == 0)
-        return SIP_ANSWER_HOLD;
+        return h->waits ? SIP_ANSWER_HOLD : SIP_ANSWER_PASS;
     h->waits = false;
     a->replace = 500;
     return SIP_ANSWER_PASS;

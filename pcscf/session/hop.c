@@ -546,6 +546,11 @@ size_t session_legs(const struct session *s)
     return s->n_legs;
 }
 
+const struct binding *session_leg_binding(const struct session_leg *leg)
+{
+    return leg->binding;
+}
+
 void session_view_leg(const struct session_leg *leg, struct session_view *ret_view)
 {
     *ret_view = (struct session_view){.originating = leg->side == SIP_LEG_ORIGINATING,

@@ -60,8 +60,9 @@ struct hop {
     struct sip_resolving *resolving;
     enum sip_method method;
     bool from_phone, initial, had_sdp;
-    bool waits; /* an answer is held for a body */
-    char *sdp;  /* replaces the request's body */
+    bool waits;                 /* an answer is held for a body */
+    struct sip_answer *at_hand; /* the answer, while it is being looked at */
+    char *sdp;                  /* replaces the request's body */
     struct sip_dialog *dialog;
     enum sip_side side; /* of the sender, in dialog */
 };

@@ -96,6 +96,7 @@ struct session_view {
 };
 void session_each(const struct session *s, void (*visit)(const struct session_view *v, void *ctx),
                   void *ctx);
+const struct binding *session_leg_binding(const struct session_leg *leg);
 void session_view_leg(const struct session_leg *leg, struct session_view *ret_view);
 
 #endif

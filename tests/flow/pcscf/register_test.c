@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A phone registers, or should not be able to. */
+#include <stdio.h>
+
+#include "tests/flow/pcscf/world.h"
+
+static void a_phone_registers_over_ipsec(void)
+{
+    const struct ipsec_set *set;
+    const char *m;
+
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_FALSE(peer_has_header(m, "Security-Client"));
+    CU_ASSERT_PTR_NULL(strstr(m, "sec-agree"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "Path", 0), "@192.0.2.11:5070;lr>"));
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Require", 0), "path");
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "P-Visited-Network-ID", 0), "\"" DOMAIN "\"");
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "P-Charging-Vector", 0), "icid-value="));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(peer_header(m, "Authorization", 0), "integrity-protected=\"no\""));
+    scscf_challenge(m);
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NULL(strstr(m, "ck="));
+    CU_ASSERT_PTR_NULL(strstr(m, "ik="));
+    CU_ASSERT_PTR_NULL(strstr(m, "000102030405"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "nonce=\"bm9uY2U=\",algorithm=AKAv1-MD5,qop=\"auth\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "Security-Server", 0), "ipsec-3gpp"));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    set = ipsec_fake_set(w.fake, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(set);
+    CU_ASSERT_EQUAL(set->spi_uc, 1000);
+    CU_ASSERT_EQUAL(set->port_us, 31001);
+    CU_ASSERT_EQUAL(set->port_ps, 5062);
+
+    snprintf(w.alice.server, sizeof(w.alice.server), "%s", peer_header(m, "Security-Server", 0));
+    w.alice.ps = w.gm;
+    w.alice.ps.port = 5062;
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_FALSE(peer_has_header(m, "Security-Verify"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(peer_header(m, "Authorization", 0), "integrity-protected=\"yes\""));
+    scscf_accept(m, &w.alice, 600000);
+    world_run(20);
+    /* Over UDP the answer leaves from port_pc to port_us. */
+    {
+        struct addr from;
+
+        m = peer_take(&w.alice.us, "SIP/2.0 200", &from);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(from.port, set->port_pc);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "Service-Route", 0), "sip:orig@"));
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).last_limit, 600000 + 30 + 60);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_GRANTED], 1);
+    world_close();
+}
+
+static void lost_and_repeated_messages_change_nothing(void)
+{
+    struct wire_conditions bad = {
+        .delay = 1000, .jitter = 3000, .loss = 200, .duplicate = 200, .reorder = 200};
+    const char *m;
+    bool done = false;
+
+    world_open(NULL);
+    wire_set(w.wire, &bad);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    for (unsigned i = 0; i < 40 && !done; i++) {
+        world_run(500);
+        while ((m = peer_take(&w.scscf, "REGISTER", NULL)))
+            scscf_challenge(m);
+        done = peer_take(&w.alice.clear, "SIP/2.0 401", NULL) != NULL;
+        if (!done && i % 4 == 3) { /* the phone's own retransmission */
+            w.alice.cseq--;
+            phone_register(&w.alice, phone_security_client(&w.alice));
+        }
+    }
+    CU_ASSERT_TRUE(done);
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).installs, 1);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    world_close();
+}
+
+static void altered_verify_is_refused_and_nothing_forwarded(void)
+{
+    char other[2048];
+    char *spi;
+    const char *m;
+
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(other, sizeof(other), "%s", peer_header(m, "Security-Server", 0));
+    w.alice.ps = w.gm;
+    w.alice.ps.port = 5062;
+    spi = strstr(other, "spi-c=");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(spi);
+    spi[6] = spi[6] == '9' ? '8' : '9';
+    phone_register_protected(&w.alice, other, phone_security_client(&w.alice), 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 494", NULL));
+    /* And another Security-Client than the first one. */
+    snprintf(other, sizeof(other), "%s", peer_header(m, "Security-Server", 0));
+    phone_register_protected(&w.alice, other,
+                             "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;"
+                             "spi-c=1000;spi-s=1001;port-c=31000;port-s=31001",
+                             600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_MISMATCH], 2);
+    world_close();
+}
+
+static void wrong_response_ends_the_set_after_a_while(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
+    snprintf(w.alice.server, sizeof(w.alice.server), "%s", peer_header(m, "Security-Server", 0));
+    w.alice.ps = w.gm;
+    w.alice.ps.port = 5062;
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.scscf, &w.mw, m, "403 Forbidden", "s", "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    world_run(129 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    world_run(240 * 1000);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+    world_close();
+}
+
+static void an_unanswered_challenge_leaves_nothing(void)
+{
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    world_run(300 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+    CU_ASSERT_TRUE(core_is_idle(w.core));
+    world_close();
+}
+
+static void without_an_offer_421(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_register(&w.alice, NULL);
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 421", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Require", 0), "sec-agree");
+    phone_register(&w.alice, "tls;q=0.5, digest");
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 4", NULL);
+    CU_ASSERT_PTR_NOT_NULL(m);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_NO_IPSEC], 2);
+    world_close();
+}
+
+static void broken_offers_are_refused(void)
+{
+    static const char *const offers[] = {
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=0;spi-s=1001;port-c=31000;port-s=31001",
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=1000;spi-s=1000;port-c=31000;port-s=31001",
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=-1;spi-s=1001;port-c=31000;port-s=31001",
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=4294967296;spi-s=1;port-c=1;port-s=31001",
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=1000;spi-s=1001;port-c=70000;port-s=31001",
+        "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null",
+    };
+
+    world_open(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(offers); i++) {
+        phone_register(&w.alice, offers[i]);
+        world_run(20);
+        CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 4", NULL));
+    }
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).installs, 0);
+    world_close();
+}
+
+static void a_kernel_that_refuses_becomes_503(void)
+{
+    world_open(NULL);
+    ipsec_fake_fail_next(w.fake, -12);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 503", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_IPSEC_FAILED], 1);
+    /* The next attempt finds no trace of it. */
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 401", NULL));
+    world_close();
+}
+
+static void anothers_identity_on_my_association_is_refused(void)
+{
+    struct phone thief;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    thief = w.alice;
+    thief.name = "bob";
+    phone_register_protected(&thief, thief.server, phone_security_client(&thief), 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_FOREIGN], 1);
+    world_close();
+}
+
+static void a_deregistered_phone_is_forgotten(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 0);
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    scscf_accept(m, &w.alice, 0);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REMOVED], 1);
+    world_run(130 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+    world_close();
+}
+
+static void a_new_challenge_replaces_the_set(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    /* Another client port: 31000 is in use (TS 33.203 7.1). */
+    {
+        char client[512];
+
+        snprintf(client, sizeof(client),
+                 "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=3000;spi-s=3001;"
+                 "port-c=32000;port-s=31001");
+        phone_register_protected(&w.alice, w.alice.server, client, 600000);
+    }
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    scscf_challenge(m);
+    world_run(20);
+    m = peer_take(&w.alice.us, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+    CU_ASSERT_NOT_EQUAL(ipsec_fake_set(w.fake, 0)->port_pc, ipsec_fake_set(w.fake, 1)->port_pc);
+    world_close();
+}
+
+static void allow_plain(struct core_options *o)
+{
+    o->registration.require_ipsec = false;
+}
+
+static void a_phone_without_ipsec_registers_where_policy_allows(void)
+{
+    world_open(allow_plain);
+    phone_is_registered_plain(&w.alice);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_GRANTED], 1);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    world_close();
+}
+
+static void a_silent_core_is_told_to_the_phone(void)
+{
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(200 * 1000);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_CORE_SILENT], 1);
+    CU_ASSERT_TRUE(core_is_idle(w.core));
+    world_close();
+}
+
+TEST_MAIN("flow/pcscf/register", {"a phone registers over IPsec", a_phone_registers_over_ipsec},
+          {"lost, repeated and reordered messages change nothing",
+           lost_and_repeated_messages_change_nothing},
+          {"an altered Security-Verify or Security-Client is refused, nothing is forwarded",
+           altered_verify_is_refused_and_nothing_forwarded},
+          {"a wrong response ends the set after a while",
+           wrong_response_ends_the_set_after_a_while},
+          {"an unanswered challenge leaves nothing", an_unanswered_challenge_leaves_nothing},
+          {"without an offer: 421", without_an_offer_421},
+          {"broken offers are refused", broken_offers_are_refused},
+          {"a kernel that refuses becomes 503", a_kernel_that_refuses_becomes_503},
+          {"another's identity on my association is refused",
+           anothers_identity_on_my_association_is_refused},
+          {"a deregistered phone is forgotten", a_deregistered_phone_is_forgotten},
+          {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
+          {"a phone without IPsec registers where policy allows",
+           a_phone_without_ipsec_registers_where_policy_allows},
+          {"a silent core is told", a_silent_core_is_told_to_the_phone})
