@@ -29,11 +29,11 @@ struct charging_spool {
     struct loop_timer retry, rotation;
     struct queue waiting, batch;
     struct spool_memory memory;
-    bool closing, rotate_wanted;
+    bool closing, rotate_wanted, rotate_failed;
     struct charging_spool_stats stats;
 
     /* The job's while busy. */
-    bool busy, rotate, rotated;
+    bool busy, rotate, rotate_tried, rotated;
     int fd, rc;
     struct spool_state state;
     char *buffer;
@@ -65,7 +65,8 @@ static struct record *queue_take(struct queue *q)
 
 /* ---- alarms ---- */
 
-static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint64_t waiting)
+static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint64_t waiting,
+                      const char *where)
 {
     static const struct {
         int code;
@@ -91,7 +92,7 @@ static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint6
     a->code = code;
     buf_fmt(&text, "charging records in %.150s: %s", dir, code ? what : "written again");
     if (waiting)
-        buf_fmt(&text, "; %llu wait in memory", (unsigned long long)waiting);
+        buf_fmt(&text, "; %llu %s", (unsigned long long)waiting, where);
     buf_puts(&remedy, code ? how : "");
 }
 
@@ -99,7 +100,8 @@ static void alarm_raise(struct charging_spool *s, int code)
 {
     struct charging_alarm a;
 
-    alarm_set(&a, s->dir, code, s->stats.waiting);
+    alarm_set(&a, s->dir, code, s->stats.waiting,
+              s->closing ? "are not written: their calls must be kept" : "wait in memory");
     if (s->config.alarm)
         s->config.alarm(s->config.ctx, &a);
 }
@@ -110,6 +112,7 @@ static int file_open(struct charging_spool *s)
 {
     const struct charging_disk *disk = s->config.disk;
     char path[SPOOL_PATH_MAX];
+    int64_t size;
     int rc;
 
     if (s->fd >= 0)
@@ -121,7 +124,18 @@ static int file_open(struct charging_spool *s)
     if (rc < 0)
         return rc;
     s->fd = rc;
-    return s->state.size ? 0 : disk->sync_dir(disk->ctx, s->dir); /* its name, too, must last */
+    size = disk->size(disk->ctx, s->fd);
+    if (size < 0)
+        return (int)size;
+    if (size > s->state.size) /* what a failed attempt left */
+        rc = disk->truncate(disk->ctx, s->fd, s->state.size);
+    else
+        rc = 0;
+    if (size < s->state.size) /* somebody took the file away */
+        s->state.size = size;
+    if (!rc && size == 0)
+        rc = disk->sync_dir(disk->ctx, s->dir); /* its name, too, must last */
+    return rc;
 }
 
 static void file_close(struct charging_spool *s)
@@ -173,7 +187,9 @@ static void batch_run(struct loop_job *job)
     struct charging_spool *s = CONTAINER_OF(job, struct charging_spool, job);
 
     s->rotated = false;
-    if (s->state.size > 0 && (s->rotate || (uint64_t)s->state.size >= s->config.rotate_bytes))
+    s->rotate_tried =
+        s->state.size > 0 && (s->rotate || (uint64_t)s->state.size >= s->config.rotate_bytes);
+    if (s->rotate_tried)
         file_rotate(s);
     s->rc = s->buffer_n ? batch_write(s) : 0;
 }
@@ -190,7 +206,6 @@ static void batch_fill(struct charging_spool *s)
         s->buffer_n += r->n;
         queue_add(&s->batch, r);
     }
-    s->rotate = s->rotate_wanted;
 }
 
 static void batch_start(struct charging_spool *s)
@@ -199,7 +214,8 @@ static void batch_start(struct charging_spool *s)
         return;
     if (!s->batch.first)
         batch_fill(s);
-    if (!s->batch.first && !s->rotate_wanted)
+    /* A rotation that failed waits for company. */
+    if (!s->batch.first && (!s->rotate_wanted || s->rotate_failed))
         return;
     s->rotate = s->rotate_wanted;
     s->busy = loop_thread_submit(s->thread, &s->job) == 0;
@@ -231,10 +247,11 @@ static void batch_deliver(struct charging_spool *s)
 
 static void batch_finish(struct charging_spool *s)
 {
+    s->rotate_failed = s->rotate_tried && !s->rotated;
     if (s->rotated) {
         s->stats.rotations++;
         s->rotate_wanted = false;
-        loop_timer_stop(&s->rotation);
+        loop_timer_stop(s->loop, &s->rotation);
     } else if (s->state.size == 0 && s->rc == 0) {
         s->rotate_wanted = false; /* nothing to close */
     }
@@ -364,7 +381,7 @@ int charging_spool_new(struct loop *l, const struct charging_spool_config *confi
     }
     if (rc) {
         if (ret_alarm)
-            alarm_set(ret_alarm, config->dir, rc, 0);
+            alarm_set(ret_alarm, config->dir, rc, 0, "");
         if (s)
             spool_release(s);
         return rc;
@@ -388,8 +405,8 @@ void charging_spool_free(struct charging_spool *s)
         return;
     s->closing = true;
     loop_task_cancel(&s->kick);
-    loop_timer_stop(&s->retry);
-    loop_timer_stop(&s->rotation);
+    loop_timer_stop(s->loop, &s->retry);
+    loop_timer_stop(s->loop, &s->rotation);
     loop_thread_free(s->thread);
     s->rc = 0;
     while (!s->rc && (s->batch.first || s->waiting.first)) { /* a done may append */
