@@ -284,6 +284,17 @@ static void a_request_without_hops_left_is_refused(void)
     end();
 }
 
+static void a_408_to_a_non_invite_is_not_passed_on(void)
+{
+    begin();
+    answer_at_once[CALLEE] = 408;
+    caller_sends("OPTIONS", 1, NET_UDP, 70, "");
+    sim_run(h.sim, 100 * MSEC);
+    ASSERT_WIRE("1>2 OPTIONS\n2>3 OPTIONS\n3>2 408 OPTIONS\n"); /* RFC 4320 4.2 */
+    CU_ASSERT_EQUAL(sip_layer_servers(h.host[PROXY].l), 0);
+    end();
+}
+
 /* ---- INVITE ---- */
 
 static void caller_acks(unsigned cseq)
@@ -298,6 +309,7 @@ static void a_call_goes_through(void)
     caller_sends("INVITE", 1, NET_UDP, 70, "");
     sim_run(h.sim, 10 * MSEC);
     callee_answers(CALLEE, 180);
+    sim_run(h.sim, 300 * MSEC); /* no 100 behind a 180 */
     callee_answers(CALLEE, 200);
     caller_acks(1);
     ASSERT_WIRE("1>2 INVITE\n"
@@ -330,6 +342,7 @@ static void a_slow_role_has_100_sent_for_it(void)
                 "2>1 486 INVITE\n"
                 "1>2 ACK\n");
     ASSERT_ANSWERS("486 ");
+    CU_ASSERT_PTR_NULL(sip_server_request(sip_server_find(h.host[PROXY].l, kept)));
     CU_ASSERT_EQUAL(n_acks, 0); /* the ACK of a failure is nothing to the role */
     CU_ASSERT_EQUAL(n_callee_acks, 0);
     end();
@@ -544,6 +557,8 @@ static void every_ok_of_a_forked_call_goes_up(void)
     callee_answers(CALLEE_2, 200);
     callee_answers(CALLEE, 200);
     ASSERT_ANSWERS("180 180 200 200 ");
+    /* for the dialog of the second, the role still has the request */
+    CU_ASSERT_PTR_NOT_NULL(sip_server_request(sip_server_find(h.host[PROXY].l, kept)));
     end();
 }
 
@@ -555,6 +570,7 @@ static void the_best_of_several_failures_goes_up(void)
     } cases[] = {
         {486, 404, "404 "}, {404, 486, "404 "}, {500, 486, "486 "}, {302, 486, "302 "},
         {404, 401, "401 "}, {503, 500, "500 "}, {503, 480, "480 "}, {503, 503, "500 "},
+        {503, 504, "504 "}, {503, 504, "504 "},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -840,6 +856,27 @@ static void the_role_may_give_up_a_call(void)
     end();
 }
 
+static enum sip_answer_verdict abort_and_hold(struct sip_answer *a, void *ctx)
+{
+    (void)ctx;
+    sip_proxy_abort(a->proxy, 500, NULL, SPAN_NONE);
+    return SIP_ANSWER_HOLD;
+}
+
+static void nothing_is_held_of_a_call_given_up_meanwhile(void)
+{
+    static const struct sip_proxy_ops ops = {.on_answer = abort_and_hold, .on_end = proxy_on_end};
+
+    begin();
+    plan.ops = &ops;
+    caller_sends("INVITE", 1, NET_UDP, 70, "");
+    sim_run(h.sim, 10 * MSEC);
+    callee_answers(CALLEE, 180);
+    ASSERT_ANSWERS("500 ");
+    end();
+    CU_ASSERT_EQUAL(n_proxy_ends, 1);
+}
+
 /* ---- servers ---- */
 
 static void a_full_table_says_when_to_come_again(void)
@@ -970,53 +1007,54 @@ static void whatever_the_wire_does_every_call_ends(void)
     CU_ASSERT_EQUAL(n_client_ends, calls);
 }
 
-TEST_MAIN("common/transaction/proxy",
-          {"a request goes through and its answer back",
-           a_request_goes_through_and_its_answer_back},
-          {"lost requests and responses are repeated", lost_requests_and_responses_are_repeated},
-          {"a non-INVITE nobody answers is not answered late",
-           a_non_invite_nobody_answers_is_not_answered_late},
-          {"a request without hops left is refused", a_request_without_hops_left_is_refused},
-          {"a call goes through", a_call_goes_through},
-          {"a slow role has 100 sent for it", a_slow_role_has_100_sent_for_it},
-          {"a failure is repeated until it is acknowledged",
-           a_failure_is_repeated_until_it_is_acknowledged},
-          {"an OK that comes again goes up again", an_ok_that_comes_again_goes_up_again},
-          {"a cancelled call ends with 487", a_cancelled_call_ends_with_487},
-          {"a cancel waits for the first response", a_cancel_waits_for_the_first_response},
-          {"a callee that ignores the cancel is left alone",
-           a_callee_that_ignores_the_cancel_is_left_alone},
-          {"nobody else can cancel a call", nobody_else_can_cancel_a_call},
-          {"a silent callee is given up by timer c", a_silent_callee_is_given_up_by_timer_c},
-          {"the first to answer ends the ringing of the others",
-           the_first_to_answer_ends_the_ringing_of_the_others},
-          {"every ok of a forked call goes up", every_ok_of_a_forked_call_goes_up},
-          {"the best of several failures goes up", the_best_of_several_failures_goes_up},
-          {"a 6xx ends it for all", a_6xx_ends_it_for_all},
-          {"lower q is tried when higher has failed", lower_q_is_tried_when_higher_has_failed},
-          {"a branch that rings too long makes room for the next",
-           a_branch_that_rings_too_long_makes_room_for_the_next},
-          {"a target that does not answer is left for the next",
-           a_target_that_does_not_answer_is_left_for_the_next},
-          {"a target without service is left for the next",
-           a_target_without_service_is_left_for_the_next},
-          {"without a connection udp is tried where the policy says so",
-           without_a_connection_udp_is_tried_where_the_policy_says_so},
-          {"a large request goes by tcp", a_large_request_goes_by_tcp},
-          {"over tcp nothing is repeated and nothing lingers",
-           over_tcp_nothing_is_repeated_and_nothing_lingers},
-          {"a connection that breaks ends what waits on it",
-           a_connection_that_breaks_ends_what_waits_on_it},
-          {"what comes behind a held answer waits", what_comes_behind_a_held_answer_waits},
-          {"a held answer may be dropped", a_held_answer_may_be_dropped},
-          {"the role may end a ringing call", the_role_may_end_a_ringing_call},
-          {"the role may refuse an answered call", the_role_may_refuse_an_answered_call},
-          {"the role may give up a call", the_role_may_give_up_a_call},
-          {"a full table says when to come again", a_full_table_says_when_to_come_again},
-          {"a handle outlives its transaction", a_handle_outlives_its_transaction},
-          {"an invite may have its 100 at once", an_invite_may_have_its_100_at_once},
-          {"towards phones the timers are the slow ones",
-           towards_phones_the_timers_are_the_slow_ones},
-          {"a response nobody asked for goes nowhere", a_response_nobody_asked_for_goes_nowhere},
-          {"a layer may end in the middle of calls", a_layer_may_end_in_the_middle_of_calls},
-          {"whatever the wire does every call ends", whatever_the_wire_does_every_call_ends})
+TEST_MAIN(
+    "common/transaction/proxy",
+    {"a request goes through and its answer back", a_request_goes_through_and_its_answer_back},
+    {"lost requests and responses are repeated", lost_requests_and_responses_are_repeated},
+    {"a non-INVITE nobody answers is not answered late",
+     a_non_invite_nobody_answers_is_not_answered_late},
+    {"a request without hops left is refused", a_request_without_hops_left_is_refused},
+    {"a 408 to a non-INVITE is not passed on", a_408_to_a_non_invite_is_not_passed_on},
+    {"nothing is held of a call given up meanwhile", nothing_is_held_of_a_call_given_up_meanwhile},
+    {"a call goes through", a_call_goes_through},
+    {"a slow role has 100 sent for it", a_slow_role_has_100_sent_for_it},
+    {"a failure is repeated until it is acknowledged",
+     a_failure_is_repeated_until_it_is_acknowledged},
+    {"an OK that comes again goes up again", an_ok_that_comes_again_goes_up_again},
+    {"a cancelled call ends with 487", a_cancelled_call_ends_with_487},
+    {"a cancel waits for the first response", a_cancel_waits_for_the_first_response},
+    {"a callee that ignores the cancel is left alone",
+     a_callee_that_ignores_the_cancel_is_left_alone},
+    {"nobody else can cancel a call", nobody_else_can_cancel_a_call},
+    {"a silent callee is given up by timer c", a_silent_callee_is_given_up_by_timer_c},
+    {"the first to answer ends the ringing of the others",
+     the_first_to_answer_ends_the_ringing_of_the_others},
+    {"every ok of a forked call goes up", every_ok_of_a_forked_call_goes_up},
+    {"the best of several failures goes up", the_best_of_several_failures_goes_up},
+    {"a 6xx ends it for all", a_6xx_ends_it_for_all},
+    {"lower q is tried when higher has failed", lower_q_is_tried_when_higher_has_failed},
+    {"a branch that rings too long makes room for the next",
+     a_branch_that_rings_too_long_makes_room_for_the_next},
+    {"a target that does not answer is left for the next",
+     a_target_that_does_not_answer_is_left_for_the_next},
+    {"a target without service is left for the next",
+     a_target_without_service_is_left_for_the_next},
+    {"without a connection udp is tried where the policy says so",
+     without_a_connection_udp_is_tried_where_the_policy_says_so},
+    {"a large request goes by tcp", a_large_request_goes_by_tcp},
+    {"over tcp nothing is repeated and nothing lingers",
+     over_tcp_nothing_is_repeated_and_nothing_lingers},
+    {"a connection that breaks ends what waits on it",
+     a_connection_that_breaks_ends_what_waits_on_it},
+    {"what comes behind a held answer waits", what_comes_behind_a_held_answer_waits},
+    {"a held answer may be dropped", a_held_answer_may_be_dropped},
+    {"the role may end a ringing call", the_role_may_end_a_ringing_call},
+    {"the role may refuse an answered call", the_role_may_refuse_an_answered_call},
+    {"the role may give up a call", the_role_may_give_up_a_call},
+    {"a full table says when to come again", a_full_table_says_when_to_come_again},
+    {"a handle outlives its transaction", a_handle_outlives_its_transaction},
+    {"an invite may have its 100 at once", an_invite_may_have_its_100_at_once},
+    {"towards phones the timers are the slow ones", towards_phones_the_timers_are_the_slow_ones},
+    {"a response nobody asked for goes nowhere", a_response_nobody_asked_for_goes_nowhere},
+    {"a layer may end in the middle of calls", a_layer_may_end_in_the_middle_of_calls},
+    {"whatever the wire does every call ends", whatever_the_wire_does_every_call_ends})
