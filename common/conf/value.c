@@ -233,6 +233,9 @@ static int set_addr(struct conf_report *report, const struct conf_place *place, 
 {
     struct addr a;
     enum conf_type type = place->option->type;
+    const char *fallback = place->option->fallback;
+    if (text.n == 0 && fallback && !*fallback)
+        return 0; /* none, where that is the default: the struct is zero */
     int rc = type == CONF_ADDR ? addr_parse_ip(text, 0, &a) : addr_parse(text, 0, &a);
     if (rc < 0)
         return wrong(report, place, text);

@@ -56,8 +56,8 @@ struct daemon_role {
     void (*stop)(struct daemon *d, void *role);
     /* After `stop`, or when start failed. */
     void (*stop_early)(void *early);
-    /* SIGHUP with a valid file; the old configuration stays until this returned. Fields of the
-     * role's that cannot change at run time keep their effect. NULL: only the log is reopened. */
+    /* SIGHUP with a valid file: takes over what can change at run time. What earlier configurations
+     * pointed to stays until the end. NULL: the log is reopened and its level taken over. */
     void (*reload)(struct daemon *d, void *role, const void *config);
     /* Adds members to the answer of `imsctl status`. May be NULL. */
     void (*status)(struct daemon *d, void *role, json_t *status);
@@ -79,7 +79,7 @@ void daemon_drained(struct daemon *d);
 /* Something that cannot be mended while running: logs the finding, drains, exits with status 1. */
 void daemon_fail(struct daemon *d, const struct daemon_finding *finding);
 
-/* ---- checks that several roles need; config is not looked at by those without a parameter ---- */
+/* ---- checks that several roles need ---- */
 
 /* 0, or -EPERM with the remedy, when the process lacks a capability (CAP_NET_ADMIN ...). */
 int daemon_check_capability(unsigned capability, const char *name, struct daemon_finding *ret);
@@ -88,7 +88,8 @@ int daemon_check_capability(unsigned capability, const char *name, struct daemon
 int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding *ret);
 /* Is the directory there (or can it be made) and writable? */
 int daemon_check_directory(const char *path, struct daemon_finding *ret);
-/* Does the kernel have ESP for IPv4 (and IPv6)? */
+/* Does the kernel do ESP with HMAC-SHA-1 and without encryption? Adds a security association between
+ * loopback addresses and deletes it: the only honest answer. -EPERM, -EPROTONOSUPPORT. */
 int daemon_check_esp(struct daemon_finding *ret);
 
 #endif

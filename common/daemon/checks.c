@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Self-tests: running them, telling them, and those that several roles need. */
+#include "common/daemon/inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void daemon_find(struct daemon_finding *f, const char *remedy, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(f->text, sizeof(f->text), fmt, ap); /* cut when it is too long */
+    va_end(ap);
+    (void)snprintf(f->remedy, sizeof(f->remedy), "%s", remedy ? remedy : "");
+}
+
+bool daemon_self_test(struct daemon *d)
+{
+    bool good = true;
+    for (size_t i = 0; i < d->role->n_checks && i < DAEMON_CHECKS_MAX; i++) {
+        struct daemon_result *r = &d->results[d->n_results++];
+        r->check = &d->role->checks[i];
+        r->rc = r->check->run(conf_values(d->conf, 0), &r->finding);
+        good = good && (r->rc == 0 || !r->check->mandatory);
+    }
+    return good;
+}
+
+void daemon_self_test_print(const struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_results; i++) {
+        const struct daemon_result *r = &d->results[i];
+        if (r->rc == 0)
+            (void)fprintf(stderr, "%s: self-test: %s: ok\n", d->role->name, r->check->name);
+        else
+            (void)fprintf(stderr, "%s: self-test: %s: %s: %s\n    %s\n", d->role->name,
+                          r->check->name, r->check->mandatory ? "FAILED" : "missing",
+                          r->finding.text, r->finding.remedy);
+    }
+}
+
+void daemon_self_test_log(const struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_results; i++) {
+        const struct daemon_result *r = &d->results[i];
+        if (r->rc == 0)
+            OBS_LOG(d->log, OBS_INFO, "selftest.ok", OBS_TEXT("check", r->check->name));
+        else
+            OBS_LOG(d->log, OBS_WARN, "selftest.missing", OBS_TEXT("check", r->check->name),
+                    OBS_TEXT("text", r->finding.text), OBS_TEXT("remedy", r->finding.remedy));
+    }
+}
+
+/* ---- checks for roles ---- */
+
+static uint64_t effective_capabilities(void)
+{
+    char line[256];
+    uint64_t caps = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, "CapEff:", 7) == 0)
+            caps = strtoull(line + 7, NULL, 16);
+    if (f)
+        (void)fclose(f); /* only read */
+    return caps;
+}
+
+int daemon_check_capability(unsigned capability, const char *name, struct daemon_finding *ret)
+{
+    char remedy[192];
+    if (effective_capabilities() >> capability & 1)
+        return 0;
+    (void)snprintf(remedy, sizeof(remedy),
+                   "start it as root, or with AmbientCapabilities=%s in its unit, or in a network "
+                   "namespace of its own",
+                   name);
+    daemon_find(ret, remedy, "the process lacks %s", name);
+    return -EPERM;
+}
+
+int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding *ret)
+{
+    char text[ADDR_TEXT_MAX], remedy[192], why[96];
+    const char *proto = socktype == SOCK_STREAM ? "TCP" : "UDP";
+    struct sockaddr_storage ss;
+    socklen_t n = addr_to_sockaddr(a, &ss);
+    int fd = socket(ss.ss_family, socktype | SOCK_CLOEXEC, 0), one = 1;
+    int rc = fd < 0 ? -errno : 0;
+    if (rc == 0 && socktype == SOCK_STREAM &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
+        rc = -errno;
+    if (rc == 0 && bind(fd, (struct sockaddr *)&ss, n) < 0)
+        rc = -errno;
+    if (fd >= 0)
+        (void)close(fd); /* it was only a question */
+    if (rc == 0)
+        return 0;
+    if (rc == -EADDRINUSE)
+        (void)snprintf(remedy, sizeof(remedy),
+                       "another program has it; `ss -lnp%c 'sport = :%u'` shows which",
+                       socktype == SOCK_STREAM ? 't' : 'u', a->port);
+    else if (rc == -EADDRNOTAVAIL)
+        (void)snprintf(remedy, sizeof(remedy),
+                       "no interface has it; `ip address` shows what there is, change the "
+                       "configuration or add the address");
+    else if (rc == -EACCES)
+        (void)snprintf(remedy, sizeof(remedy),
+                       "ports below 1024 need CAP_NET_BIND_SERVICE, or sysctl "
+                       "net.ipv4.ip_unprivileged_port_start=%u",
+                       a->port);
+    else
+        (void)snprintf(remedy, sizeof(remedy), "change the address in the configuration");
+    if (strerror_r(-rc, why, sizeof(why)) != 0)
+        why[0] = '\0';
+    daemon_find(ret, remedy, "%s %s cannot be bound: %s", proto, addr_text(a, text), why);
+    return rc;
+}
+
+int daemon_check_directory(const char *path, struct daemon_finding *ret)
+{
+    struct stat st;
+    char remedy[320], why[96];
+    int rc = 0;
+    if (stat(path, &st) < 0 && mkdir(path, 0750) < 0)
+        rc = -errno;
+    else if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+        rc = -ENOTDIR;
+    else if (access(path, R_OK | W_OK | X_OK) < 0)
+        rc = -errno;
+    if (rc == 0)
+        return 0;
+    if (strerror_r(-rc, why, sizeof(why)) != 0)
+        why[0] = '\0';
+    (void)snprintf(remedy, sizeof(remedy), "install -d -m 750 -o USER '%.200s'", path);
+    daemon_find(ret, remedy, "the directory %s cannot be used: %s", path, why);
+    return rc;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/daemon/daemon.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/support/suite.h"
+
+static void a_port_that_is_taken_is_said(void)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(in);
+    struct daemon_finding f;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)(void *)&in, sizeof(in)), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)(void *)&in, &n), 0);
+    struct addr a = {.family = AF_INET, .port = ntohs(in.sin_port), .ip = {127, 0, 0, 1}};
+    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_DGRAM, &f), -EADDRINUSE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "UDP 127.0.0.1:"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "ss -lnpu"));
+    (void)close(fd);
+    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_DGRAM, &f), 0);
+}
+
+static void an_address_that_is_not_here_is_said(void)
+{
+    struct daemon_finding f;
+    struct addr a = {.family = AF_INET, .port = 5060, .ip = {192, 0, 2, 1}};
+    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_STREAM, &f), -EADDRNOTAVAIL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "ip address"));
+}
+
+static void a_directory_is_made_or_its_trouble_said(void)
+{
+    struct daemon_finding f;
+    char dir[] = "/tmp/checks_test_XXXXXX", sub[64], file[80];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    (void)snprintf(sub, sizeof(sub), "%s/state", dir);
+    CU_ASSERT_EQUAL(daemon_check_directory(sub, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_directory(sub, &f), 0);
+    (void)snprintf(file, sizeof(file), "%s/file", sub);
+    (void)fclose(fopen(file, "w"));
+    CU_ASSERT_EQUAL(daemon_check_directory(file, &f), -ENOTDIR);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.text, file));
+    CU_ASSERT_EQUAL(daemon_check_directory("/nonexistent/a/b", &f), -ENOENT);
+    (void)unlink(file);
+    (void)rmdir(sub);
+    (void)rmdir(dir);
+}
+
+static void esp_is_there_or_the_remedy_is_said(void)
+{
+    struct daemon_finding f = {"", ""};
+    int rc = daemon_check_esp(&f);
+    if (rc < 0)
+        CU_ASSERT(*f.text && *f.remedy);
+    CU_ASSERT_EQUAL(daemon_check_esp(&f), rc);
+}
+
+TEST_MAIN("common/daemon/checks", {"a port that is taken is said", a_port_that_is_taken_is_said},
+          {"an address that is not here is said", an_address_that_is_not_here_is_said},
+          {"a directory is made, or its trouble said", a_directory_is_made_or_its_trouble_said},
+          {"ESP is there, or the remedy is said", esp_is_there_or_the_remedy_is_said})

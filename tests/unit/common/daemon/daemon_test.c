@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/daemon/daemon.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/suite.h"
+
+/* ---- a role whose behaviour its configuration says ---- */
+
+struct options {
+    const char *word;
+    bool check_fails, optional_fails, start_fails, never_drained, breaks;
+};
+
+#define AT(field) offsetof(struct options, field)
+static const struct conf_option options[] = {
+    {"word", CONF_STRING, AT(word), "none", "A word."},
+    {"check_fails", CONF_BOOL, AT(check_fails), "false", "..."},
+    {"optional_fails", CONF_BOOL, AT(optional_fails), "false", "..."},
+    {"start_fails", CONF_BOOL, AT(start_fails), "false", "..."},
+    {"never_drained", CONF_BOOL, AT(never_drained), "false", "..."},
+    {"breaks", CONF_BOOL, AT(breaks), "false", "..."},
+};
+
+static int check_must(const void *config, struct daemon_finding *f)
+{
+    if (!((const struct options *)config)->check_fails)
+        return 0;
+    daemon_find(f, "buy one", "there is no %s", "kernel");
+    return -ENODEV;
+}
+
+static int check_may(const void *config, struct daemon_finding *f)
+{
+    if (!((const struct options *)config)->optional_fails)
+        return 0;
+    daemon_find(f, "rent one", "there is no luxury");
+    return -ENODEV;
+}
+
+static const struct daemon_check checks[] = {{"kernel", true, check_must},
+                                             {"luxury", false, check_may}};
+
+static int fork_children(const void *config, void **ret_early, struct daemon_finding *f)
+{
+    (void)config;
+    (void)f;
+    *ret_early = strdup("early");
+    return *ret_early ? 0 : -ENOMEM;
+}
+
+static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
+{
+    const struct options *o = daemon_config(d);
+    if (o->start_fails || strcmp(early, "early") != 0) {
+        daemon_find(f, "start another", "it does not start");
+        return -EIO;
+    }
+    *ret_role = strdup(o->word);
+    if (o->breaks) {
+        struct daemon_finding broken = {"it broke", "mend it"};
+        daemon_fail(d, &broken);
+    }
+    return 0;
+}
+
+static void drain(struct daemon *d, void *role)
+{
+    (void)role;
+    if (!((const struct options *)daemon_config(d))->never_drained)
+        daemon_drained(d);
+}
+
+static void stop(struct daemon *d, void *role)
+{
+    (void)d;
+    free(role);
+}
+
+static void status(struct daemon *d, void *role, json_t *answer)
+{
+    (void)role;
+    (void)json_object_set_new(answer, "word",
+                              json_string(((const struct options *)daemon_config(d))->word));
+}
+
+static void reload(struct daemon *d, void *role, const void *config)
+{
+    (void)role;
+    OBS_LOG(daemon_log(d), OBS_INFO, "reloaded",
+            OBS_TEXT("word", ((const struct options *)config)->word));
+}
+
+static const struct daemon_role role = {
+    .name = "testd",
+    .summary = "a program for tests",
+    .options = {options, ARRAY_LEN(options), sizeof(struct options)},
+    .checks = checks,
+    .n_checks = ARRAY_LEN(checks),
+    .fork_children = fork_children,
+    .start = start,
+    .drain = drain,
+    .stop = stop,
+    .stop_early = free,
+    .reload = reload,
+    .status = status,
+};
+
+/* ---- running it in a child ---- */
+
+static char name_arg[] = "testd", config_arg[] = "--config", socket_arg[] = "--socket";
+
+struct run {
+    char dir[40], config[64], socket[64];
+    pid_t pid;
+    int out;
+    char text[65536];
+    size_t n;
+};
+
+static void configure(struct run *r, const char *yaml)
+{
+    FILE *f = fopen(r->config, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    (void)fputs(yaml, f);
+    (void)fclose(f);
+}
+
+static void launch(struct run *r, const char *yaml, const char *argument)
+{
+    memset(r, 0, sizeof(*r));
+    (void)snprintf(r->dir, sizeof(r->dir), "/tmp/daemon_test_XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(r->dir));
+    (void)snprintf(r->config, sizeof(r->config), "%s/testd.yaml", r->dir);
+    (void)snprintf(r->socket, sizeof(r->socket), "%s/testd.sock", r->dir);
+    configure(r, yaml);
+    int ends[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    (void)fflush(stdout);
+    r->pid = fork();
+    if (r->pid == 0) {
+        char *argv[] = {name_arg,  config_arg,       r->config, socket_arg,
+                        r->socket, (char *)argument, NULL};
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        int rc = daemon_main(&role, argument ? 6 : 5, argv);
+        (void)fflush(stdout);
+        _exit(rc);
+    }
+    (void)close(ends[1]);
+    r->out = ends[0];
+}
+
+/* Reads what it says until `word` stands there; false at its end. */
+static bool heard(struct run *r, const char *word)
+{
+    while (!strstr(r->text, word)) {
+        struct pollfd p = {.fd = r->out, .events = POLLIN};
+        ssize_t n =
+            poll(&p, 1, 20000) == 1 ? read(r->out, r->text + r->n, sizeof(r->text) - 1 - r->n) : 0;
+        if (n <= 0)
+            return false;
+        r->n += (size_t)n;
+        r->text[r->n] = '\0';
+    }
+    return true;
+}
+
+static int ended(struct run *r)
+{
+    int state = 0;
+    (void)heard(r, "\x01never\x01");
+    CU_ASSERT_EQUAL(waitpid(r->pid, &state, 0), r->pid);
+    (void)close(r->out);
+    CU_ASSERT_EQUAL(access(r->socket, F_OK), -1);
+    (void)unlink(r->config);
+    CU_ASSERT_EQUAL(rmdir(r->dir), 0);
+    return WIFEXITED(state) ? WEXITSTATUS(state) : -1;
+}
+
+#define ASSERT_HEARD(r, word)                                                                      \
+    do {                                                                                           \
+        bool heard_ = heard(r, word);                                                              \
+        CU_ASSERT(heard_);                                                                         \
+        if (!heard_)                                                                               \
+            printf("\nnot heard: %s\nbut: %s\n", word, (r)->text);                                 \
+    } while (0)
+
+static json_t *asked(const struct run *r, const char *line)
+{
+    static char text[65536];
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s", r->socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    size_t n = 0;
+    CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)(void *)&name, sizeof(name)), 0);
+    (void)dprintf(fd, "%s\n", line);
+    for (ssize_t got; (n == 0 || text[n - 1] != '\n') &&
+                      (got = recv(fd, text + n, sizeof(text) - 1 - n, 0)) > 0;)
+        n += (size_t)got;
+    (void)close(fd);
+    text[n] = '\0';
+    return json_loads(text, 0, NULL);
+}
+
+static void it_starts_answers_and_ends(void)
+{
+    struct run r;
+    launch(&r, "word: hello\noptional_fails: true\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    ASSERT_HEARD(&r, "\"event\":\"selftest.missing\",\"check\":\"luxury\"");
+    json_t *answer = asked(&r, "{\"command\":\"status\"}");
+    const json_t *result = json_object_get(answer, "result");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(result, "program")), "testd");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(result, "state")), "running");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(result, "word")), "hello");
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(result, "pid")), r.pid);
+    json_decref(answer);
+    answer = asked(&r, "{\"command\":\"selftest\"}");
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(answer, "result")), 2);
+    json_decref(answer);
+    answer = asked(&r, "{\"command\":\"ladder\"}");
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(answer, "error")),
+                           "no call is recorded");
+    json_decref(answer);
+    answer = asked(&r, "{\"command\":\"log\",\"words\":[\"level\",\"debug\"]}");
+    CU_ASSERT(json_is_true(json_object_get(answer, "ok")));
+    json_decref(answer);
+    answer = asked(&r, "{\"command\":\"metrics\"}");
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(json_string_value(json_object_get(answer, "result")), "portcullis_uptime_seconds"));
+    json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    ASSERT_HEARD(&r, "\"event\":\"drain.begin\",\"signal\":\"SIGTERM\"");
+    ASSERT_HEARD(&r, "\"event\":\"ended\"");
+}
+
+static void a_second_signal_cuts_the_drain_short(void)
+{
+    struct run r;
+    launch(&r, "never_drained: true\ndaemon.drain_time: 1 h\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    (void)kill(r.pid, SIGINT);
+    ASSERT_HEARD(&r, "\"event\":\"drain.begin\"");
+    json_t *answer = asked(&r, "{\"command\":\"status\"}");
+    CU_ASSERT_STRING_EQUAL(
+        json_string_value(json_object_get(json_object_get(answer, "result"), "state")), "draining");
+    json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    ASSERT_HEARD(&r, "drain.cut_short");
+}
+
+static void the_drain_has_a_limit(void)
+{
+    struct run r;
+    launch(&r, "never_drained: true\ndaemon.drain_time: 1 ms\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    ASSERT_HEARD(&r, "drain.limit");
+}
+
+static void a_bad_file_at_hangup_changes_nothing(void)
+{
+    struct run r;
+    launch(&r, "word: one\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    configure(&r, "wort: two\n");
+    (void)kill(r.pid, SIGHUP);
+    ASSERT_HEARD(&r, "\"event\":\"reload.refused\"");
+    ASSERT_HEARD(&r, "did you mean word?");
+    json_t *answer = asked(&r, "{\"command\":\"status\"}");
+    CU_ASSERT_STRING_EQUAL(
+        json_string_value(json_object_get(json_object_get(answer, "result"), "word")), "one");
+    json_decref(answer);
+    configure(&r, "word: two\n");
+    (void)kill(r.pid, SIGHUP);
+    ASSERT_HEARD(&r, "\"event\":\"reload.done\"");
+    ASSERT_HEARD(&r, "\"event\":\"reloaded\",\"word\":\"two\"");
+    answer = asked(&r, "{\"command\":\"status\"}");
+    CU_ASSERT_STRING_EQUAL(
+        json_string_value(json_object_get(json_object_get(answer, "result"), "word")), "two");
+    json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+}
+
+static void each_fault_at_the_start_has_a_message_and_a_status(void)
+{
+    static const struct {
+        const char *yaml, *argument;
+        int status;
+        const char *said;
+    } rows[] = {
+        {"check_fails: true\n", NULL, 1,
+         "testd: self-test: kernel: FAILED: there is no kernel\n    buy one\n"},
+        {"start_fails: true\n", NULL, 1, "testd: it does not start\n    start another\n"},
+        {"wort: x\n", NULL, 1, "testd.yaml:1:1: there is no option wort\n    did you mean word?\n"},
+        {"log.file: /nonexistent/log\n", NULL, 1, "the log cannot be opened: /nonexistent/log\n"},
+        {"", "--nonsense", 2, "testd: --nonsense is not an argument; --help lists the arguments\n"},
+        {"", "--config", 2, "testd: --config needs a value"},
+        {"breaks: true\n", NULL, 1, "\"event\":\"failed\",\"text\":\"it broke\""},
+        {"", "--check", 0, "testd: the configuration is good\n"},
+        {"word: [x]\n", "--check", 1, "testd.yaml:1:7: word: this is a list, not text"},
+        {"", "--self-test", 0, "testd: self-test: kernel: ok\n"},
+        {"optional_fails: true\n", "--self-test", 0, "luxury: missing: there is no luxury\n"},
+        {"", "--version", 0, "testd (Portcullis) "},
+        {"", "--help", 0, "--dump-options"},
+        {"", "--dump-options", 0, "word\ttext\tdefault none\tA word.\n"},
+        {"", "--sample", 0, "# Control socket for imsctl."},
+        {"", "--man", 0, ".SH OPTIONS OF THE CONFIGURATION FILE"},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct run r;
+        launch(&r, rows[i].yaml, rows[i].argument);
+        CU_ASSERT_EQUAL(ended(&r), rows[i].status);
+        ASSERT_HEARD(&r, rows[i].said);
+    }
+}
+
+static void a_second_one_does_not_start_beside_the_first(void)
+{
+    struct run r, other;
+    launch(&r, "", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    launch(&other, "", NULL); /* its own directory: no conflict */
+    ASSERT_HEARD(&other, "\"event\":\"ready\"");
+    (void)kill(other.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&other), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *argv[] = {name_arg, config_arg, r.config, socket_arg, r.socket, NULL};
+        (void)fclose(stderr);
+        _exit(daemon_main(&role, 5, argv));
+    }
+    int state = 0;
+    (void)waitpid(pid, &state, 0);
+    CU_ASSERT(WIFEXITED(state) && WEXITSTATUS(state) == 1);
+    json_t *answer = asked(&r, "{\"command\":\"status\"}"); /* the first is unharmed */
+    CU_ASSERT_PTR_NOT_NULL(answer);
+    json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+}
+
+TEST_MAIN("common/daemon/daemon", {"it starts, answers and ends", it_starts_answers_and_ends},
+          {"a second signal cuts the drain short", a_second_signal_cuts_the_drain_short},
+          {"the drain has a limit", the_drain_has_a_limit},
+          {"a bad file at hangup changes nothing", a_bad_file_at_hangup_changes_nothing},
+          {"each fault at the start has a message and a status",
+           each_fault_at_the_start_has_a_message_and_a_status},
+          {"a second one does not start beside the first",
+           a_second_one_does_not_start_beside_the_first})
