@@ -89,15 +89,15 @@ void cdr_put_csv(struct buf *b, const struct cdr *c);
 struct charging_disk {
     void *ctx;
     int (*make_dir)(void *ctx, const char *path); /* with parents; 0 when it is there */
-    /* fd for reading and appending, created when absent. */
-    int (*open)(void *ctx, const char *path);
+    /* fd; for reading, or with `write` for both, created when absent. */
+    int (*open)(void *ctx, const char *path, bool write);
     void (*close)(void *ctx, int fd);
     int64_t (*size)(void *ctx, int fd);
     int64_t (*read)(void *ctx, int fd, int64_t at, void *p, size_t n);    /* octets; 0 = end */
     int (*write)(void *ctx, int fd, int64_t at, const void *p, size_t n); /* all or an error */
     int (*truncate)(void *ctx, int fd, int64_t size);
     int (*sync)(void *ctx, int fd);
-    int (*rename)(void *ctx, const char *from, const char *to); /* and syncs the directory */
+    int (*rename)(void *ctx, const char *from, const char *to);
     int (*sync_dir)(void *ctx, const char *path);
     /* Calls visit for every file name in the directory. */
     int (*list)(void *ctx, const char *path, void (*visit)(void *arg, const char *name), void *arg);
@@ -118,6 +118,7 @@ struct charging_spool_config {
     size_t memory_limit;              /* octets of records that wait for the disk; 0 = 32 MiB */
     uint64_t retry_time;              /* between attempts while the disk refuses; 0 = 5 s */
     const struct charging_disk *disk; /* NULL = the real one */
+    const struct rnd *rnd;            /* of the hash tables; NULL = the system's */
     /* On the loop: the disk begins and ceases to refuse. May be NULL. */
     void (*alarm)(void *ctx, const struct charging_alarm *alarm);
     void *ctx;
@@ -140,6 +141,11 @@ int charging_spool_append(struct charging_spool *s, const struct cdr *c, void (*
                           void *ctx);
 /* False while more than half of the memory limit waits: take no new chargeable calls (503). */
 bool charging_spool_ready(const struct charging_spool *s);
+/* True when the record of this half of the call (ICID, role, session, method) was on the disk before
+ * the start: a process killed between the fsync and its done must not write it again when it closes
+ * the calls it finds. Remembers the last CHARGING_REMEMBERED records. */
+enum { CHARGING_REMEMBERED = 4096 };
+bool charging_spool_has(const struct charging_spool *s, const struct cdr *c);
 /* Closes the open file now (for billing to fetch), when it holds a record. */
 void charging_spool_rotate(struct charging_spool *s);
 

@@ -46,8 +46,8 @@ struct ops_command {
     void (*run)(struct ops_request *rq, void *ctx);
 };
 
-/* Answers "commands" itself. rnd as for maps. */
-int ops_new(struct loop *l, const struct rnd *rnd, struct ops **ret_ops);
+/* Answers "commands" itself. */
+int ops_new(struct loop *l, struct ops **ret_ops);
 /* Closes the socket and removes its file. Requests not answered yet stay valid: their answer goes
  * nowhere. */
 void ops_free(struct ops *o);
@@ -96,7 +96,7 @@ struct ops_http;
 int ops_http_new(const struct addr *address, struct obs_metrics *metrics,
                  struct ops_http **ret_http);
 void ops_http_free(struct ops_http *h);
-/* The loop is alive, `now` by its clock, and ready to serve or not; /healthz answers 503 when not
+/* The loop is alive, and ready to serve or not; /healthz answers 503 when not
  * ready or when the last beat is older than five seconds of real time. */
 void ops_http_beat(struct ops_http *h, bool ready);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/transaction/machine.h"
 
-/* What is not listed in a state of a machine is refused: the event is dropped and counted. The
- * test checks that what is refused is refused on purpose (machine_test.c has the list). */
+/* Every event of every state is a row or refused in so many words: dropped and counted. */
 #define ROW(do_, next_)                                                                            \
     {                                                                                              \
         TX_ROW, (do_), TX_##next_                                                                  \

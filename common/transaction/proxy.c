@@ -196,11 +196,11 @@ static void slot_send(struct sip_proxy *p, struct answer_slot *slot)
         forget_ok(slot);
         (void)sip_server_reply(p->server, a->replace, a->replace_phrase, a->replace_extra,
                                SPAN_NONE);
-    } else if (a->m) {
-        (void)send_edited(p, slot);
     } else if (a->status == 408 && !p->invite) {
         /* RFC 4320 4.2: it would come too late to be of use */
         (void)sip_server_reject(p->server, &(struct sip_reject){0});
+    } else if (a->m) {
+        (void)send_edited(p, slot);
     } else {
         (void)sip_server_reply(p->server, a->status, NULL, SPAN_NONE, SPAN_NONE);
     }
@@ -228,7 +228,6 @@ static void hold(struct sip_proxy *p, struct answer_slot *slot)
     p->held = slot;
 }
 
-/* One 2xx can overtake its own retransmission in the queue. */
 static bool is_again(const struct answer_slot *slot)
 {
     const struct sip_answer *a = &slot->a;
@@ -562,8 +561,6 @@ static void on_response(struct sip_client *c, struct sip_msg *m, void *ctx)
     if (m->status >= 200) {
         b->state = BRANCH_DONE;
         loop_timer_stop(p->l->loop, &b->timer);
-        if (p->invite && again(b, m))
-            return;
     } else if (is_answered(p)) {
         p->l->counters.answers_late++;
         return;

@@ -103,7 +103,7 @@ struct sip_answer {
      * (common/dialog). */
     unsigned replace;
     const char *replace_phrase;
-    struct span replace_extra; /* whole lines; copied */
+    struct span replace_extra; /* whole lines; copied when on_answer has returned (m->arena) */
 };
 
 enum sip_answer_verdict {

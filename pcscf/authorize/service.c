@@ -63,6 +63,14 @@ static struct diameter_u32 bandwidth(const struct sdp_media *m)
     return DIAMETER_U32(v > UINT32_MAX ? UINT32_MAX : (uint32_t)v);
 }
 
+/* The higher one: RTCP goes both ways (RFC 3556). */
+static struct diameter_u32 rtcp_bandwidth(uint64_t up, uint64_t down)
+{
+    uint64_t v = up == SDP_NO_BANDWIDTH || (down != SDP_NO_BANDWIDTH && down > up) ? down : up;
+
+    return v > UINT32_MAX ? (struct diameter_u32){0} : DIAMETER_U32((uint32_t)v);
+}
+
 static struct span filter(struct service *s, enum diameter_direction direction, uint8_t proto,
                           const struct addr *from, const struct addr *to)
 {
@@ -132,10 +140,10 @@ static void put_component(struct service *s, const struct authorize_media *media
     c->status = DIAMETER_U32(gone ? RX_REMOVED : flow_status(direction));
     c->bandwidth_ul = bandwidth(down);
     c->bandwidth_dl = bandwidth(up);
-    if (any->bandwidth.rs != SDP_NO_BANDWIDTH && any->bandwidth.rs <= UINT32_MAX)
-        c->rs_bandwidth = DIAMETER_U32((uint32_t)any->bandwidth.rs);
-    if (any->bandwidth.rr != SDP_NO_BANDWIDTH && any->bandwidth.rr <= UINT32_MAX)
-        c->rr_bandwidth = DIAMETER_U32((uint32_t)any->bandwidth.rr);
+    c->rs_bandwidth = rtcp_bandwidth(up ? up->bandwidth.rs : SDP_NO_BANDWIDTH,
+                                     down ? down->bandwidth.rs : SDP_NO_BANDWIDTH);
+    c->rr_bandwidth = rtcp_bandwidth(up ? up->bandwidth.rr : SDP_NO_BANDWIDTH,
+                                     down ? down->bandwidth.rr : SDP_NO_BANDWIDTH);
     if (up)
         c->codec[0] = codec_data(s, up, "uplink", media->offer_from_phone ? "offer" : "answer");
     if (down)

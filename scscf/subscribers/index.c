@@ -35,7 +35,7 @@ static void put_number(struct buf *b, struct span number)
 {
     for (size_t i = 0; i < number.n; i++) /* RFC 3966 5.1.1: visual separators */
         if (!strchr("-.()", number.p[i]))
-            buf_putc(b, (char)tolower((unsigned char)number.p[i]));
+            buf_putc(b, number.p[i]);
 }
 
 /* The user part without password and user parameters, which name nobody. */
@@ -55,6 +55,8 @@ int impu_canonical(struct span uri, char dst[SUBSCRIBER_IMPU_MAX + 1], struct sp
         return -EINVAL;
     switch (u.scheme) {
     case SIP_SCHEME_TEL:
+        if (!span_starts(u.user, SPAN("+")))
+            return -EINVAL; /* RFC 3966 5.1.5: a local number names nobody without its context */
         buf_puts(&b, "tel:");
         put_number(&b, u.user);
         break;

@@ -122,8 +122,8 @@ static void house_end(void)
     for (unsigned i = 0; i < HOSTS; i++) {
         struct house_host *host = &h.host[i];
 
-        CU_ASSERT_EQUAL(sip_layer_servers(host->l), 0);
-        CU_ASSERT_EQUAL(sip_layer_clients(host->l), 0);
+        CU_ASSERT(!host->l || sip_layer_servers(host->l) == 0);
+        CU_ASSERT(!host->l || sip_layer_clients(host->l) == 0);
         sip_layer_free(host->l);
         sip_transport_free(host->t);
         net_free(host->net);

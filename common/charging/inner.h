@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* common/charging, inside. Not for other rooms. */
+#ifndef COMMON_CHARGING_INNER_H
+#define COMMON_CHARGING_INNER_H
+
+#include "common/charging/charging.h"
+
+/* ---- cdr.c ---- */
+
+/* The CRC at the end of a line is that of what stands before it. */
+bool cdr_line_is_whole(struct span line);
+
+/* ---- files.c: the files of a spool ---- */
+
+enum { SPOOL_PATH_MAX = 512 };
+
+struct spool_file {
+    uint64_t number;
+    bool open; /* still has the tail .open */
+};
+
+struct spool_files {
+    struct spool_file *file; /* by number */
+    size_t n, cap;
+    bool failed; /* out of memory */
+};
+
+/* -ENAMETOOLONG. */
+int spool_path(const char *dir, const char *name, uint64_t number, const char *tail,
+               char dst[SPOOL_PATH_MAX]);
+/* The caller frees file. */
+int spool_files_list(const struct charging_disk *disk, const char *dir, const char *name,
+                     struct spool_files *ret_files);
+
+/* Calls line for every line of the file, from offset `at` on, that ends in a newline, with the offset
+ * behind it; until it returns false. */
+int spool_file_read(const struct charging_disk *disk, int fd, int64_t at,
+                    bool (*line)(void *ctx, struct span line, int64_t end), void *ctx);
+
+/* ---- memory.c: which records were on the disk at start ---- */
+
+struct spool_memory {
+    struct map map;
+    struct list order; /* oldest first */
+};
+
+int spool_memory_init(struct spool_memory *m, const struct rnd *rnd);
+void spool_memory_fini(struct spool_memory *m);
+/* Out of memory: the record is not remembered. */
+void spool_memory_add(struct spool_memory *m, const struct cdr *c);
+bool spool_memory_has(const struct spool_memory *m, const struct cdr *c);
+
+/* ---- recover.c ---- */
+
+struct spool_state {
+    uint64_t number;   /* of the open file */
+    int64_t size;      /* of it: where the next record goes */
+    uint64_t sequence; /* highest given */
+    uint64_t torn;     /* octets cut off */
+};
+
+/* What a crash left, put in order. The open file may not exist yet. */
+int spool_recover(const struct charging_disk *disk, const char *dir, const char *name,
+                  struct spool_memory *memory, struct spool_state *ret_state);
+
+#endif

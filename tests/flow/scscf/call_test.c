@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Calls and messages through a whole S-CSCF: both halves, their ends, their records. */
+#include <stdio.h>
+
+#include "tests/flow/scscf/world.h"
+
+/* The INVITE as it reached pb. */
+static char invite[PEER_TEXT_MAX];
+
+static bool is(const char *m, const char *start)
+{
+    bool same = m && strncmp(m, start, strlen(start)) == 0;
+
+    if (!same)
+        printf("\nnot %s but: %s", start, m ? m : "nothing");
+    return same;
+}
+
+static bool reaches_bob(const char *call_id, const char *lines)
+{
+    const char *m;
+
+    world_invite(BOB, call_id, lines);
+    m = peer_take(&w.pb, "INVITE", NULL);
+    if (m)
+        snprintf(invite, sizeof(invite), "%s", m);
+    return m != NULL;
+}
+
+static void bob_says(const char *status, const char *tag, const char *lines)
+{
+    peer_answer(&w.pb, &w.s, invite, status, tag, lines, NULL);
+    world_run(20);
+}
+
+#define BOBS_CONTACT "Contact: <sip:bob@192.0.2.102:5062>\nP-Asserted-Identity: <" BOB ">\n"
+
+static void answered_call(const char *call_id, const char *lines)
+{
+    CU_ASSERT_FATAL(reaches_bob(call_id, ""));
+    bob_says("180 Ringing", "b", "");
+    bob_says("200 OK", "b", lines);
+    CU_ASSERT_FATAL(is(peer_take(&w.pa, "SIP/2.0 200", NULL), "SIP/2.0 200"));
+    world_in_dialog(&w.pa, "ACK", call_id, 1, true);
+    CU_ASSERT_FATAL(is(peer_take(&w.pb, "ACK", NULL), "ACK"));
+}
+
+static void open_registered(void (*configure)(struct scscf_options *o))
+{
+    world_open(configure);
+    world_registered();
+}
+
+static const struct cdr *of_role(const struct cdr *c, size_t n, enum cdr_role role)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c[i].role == role)
+            return &c[i];
+    return NULL;
+}
+
+/* ---- both halves ------------------------------------------------------------------------------ */
+
+static void a_call_runs_both_halves_in_one_transaction(void)
+{
+    const char *m;
+
+    open_registered(NULL);
+    /* alice → S: INVITE by the Service-Route */
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    world_run(300);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 100", NULL), "SIP/2.0 100"));
+    /* S → pb: bob's contact by his Path */
+    CU_ASSERT(is(invite, "INVITE sip:bob@192.0.2.102:5062 SIP/2.0\r\n"));
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "Route", 0), "<sip:term@192.0.2.12:5070;lr>");
+    CU_ASSERT_FALSE(strstr(invite, "orig@") != NULL);
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "P-Called-Party-ID", 0), "<" BOB ">");
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "Record-Route", 0), "<sip:192.0.2.20:6060;lr>");
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "Record-Route", 1), "<sip:192.0.2.10:5070;lr>");
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "Max-Forwards", 0), "67");
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "P-Asserted-Identity", 0), "<" ALICE ">");
+    CU_ASSERT_STRING_EQUAL(peer_header(invite, "P-Asserted-Identity", 1), "<" ALICE_TEL ">");
+    m = peer_header(invite, "P-Charging-Vector", 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "icid-value=\"icid-c1\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "icid-generated-at=192.0.2.10"));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 2);
+    /* pb → S → alice: 180, 200 */
+    bob_says("180 Ringing", "b", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 180", NULL), "SIP/2.0 180"));
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    m = peer_take(&w.pa, "SIP/2.0 200", NULL);
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
+    m = peer_header(m, "P-Charging-Vector", 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "icid-value=\"icid-c1\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "term-ioi=\"Type 1" REALM "\""));
+    /* alice → S → pb: ACK */
+    world_in_dialog(&w.pa, "ACK", "c1", 1, true);
+    m = peer_take(&w.pb, "ACK", NULL);
+    CU_ASSERT_FATAL(is(m, "ACK sip:bob@192.0.2.102:5062"));
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Route", 0), "<sip:192.0.2.12:5070;lr>");
+    world_close();
+}
+
+static void the_caller_hangs_up_and_both_halves_are_recorded(void)
+{
+    struct cdr c[4];
+    const struct cdr *o, *t;
+    const char *m;
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    bob_says("180 Ringing", "b", "");
+    world_run(3000); /* ringing is not charged */
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    world_in_dialog(&w.pa, "ACK", "c1", 1, true);
+    world_run(10000);
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    m = peer_take(&w.pb, "BYE", NULL);
+    CU_ASSERT_FATAL(is(m, "BYE"));
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
+    world_run(100);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 0);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    o = of_role(c, 2, CDR_ORIGINATING);
+    t = of_role(c, 2, CDR_TERMINATING);
+    CU_ASSERT_FATAL(o && t);
+    ASSERT_SPAN_EQ(o->icid, "icid-c1");
+    ASSERT_SPAN_EQ(t->icid, "icid-c1");
+    ASSERT_SPAN_EQ(o->calling, ALICE);
+    ASSERT_SPAN_EQ(o->calling_alias, ALICE_TEL);
+    ASSERT_SPAN_EQ(o->called, BOB);
+    ASSERT_SPAN_EQ(o->called_asserted, BOB);
+    ASSERT_SPAN_EQ(o->subscriber, ALICE_IMPI);
+    ASSERT_SPAN_EQ(t->subscriber, BOB_IMPI);
+    ASSERT_SPAN_EQ(o->orig_ioi, REALM);
+    ASSERT_SPAN_EQ(t->term_ioi, REALM);
+    ASSERT_SPAN_EQ(o->reason, "BYE caller");
+    CU_ASSERT_EQUAL(o->cause, CDR_CAUSE_NORMAL);
+    CU_ASSERT_EQUAL(o->sip_status, 200);
+    CU_ASSERT(cdr_duration(o) >= 10 * 1000000 && cdr_duration(o) < 11 * 1000000);
+    CU_ASSERT(o->answer_time - o->request_time >= 3 * 1000000);
+    CU_ASSERT(world_has_call_event(SCSCF_CALL_ENDED));
+    world_run(120000);
+    CU_ASSERT_EQUAL(scscf_dialogs(w.scscf), 0);
+    CU_ASSERT(scscf_is_idle(w.scscf));
+    world_close();
+}
+
+static void the_callee_hangs_up(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    world_run(1000);
+    world_in_dialog(&w.pb, "BYE", "c1", 1, false);
+    CU_ASSERT(is(peer_take(&w.pa, "BYE", NULL), "BYE sip:alice@192.0.2.101:5062"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    ASSERT_SPAN_EQ(c[0].reason, "BYE callee");
+    ASSERT_SPAN_EQ(c[1].reason, "BYE callee");
+    world_close();
+}
+
+static void both_hang_up_at_once_and_one_record_a_half_is_written(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    world_in_dialog(&w.pb, "BYE", "c1", 1, false);
+    CU_ASSERT(is(peer_take(&w.pb, "BYE", NULL), "BYE"));
+    CU_ASSERT(is(peer_take(&w.pa, "BYE", NULL), "BYE"));
+    world_run(100);
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
+    world_close();
+}
+
+/* ---- calls that come to nothing --------------------------------------------------------------- */
+
+static void the_caller_gives_up(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    bob_says("180 Ringing", "b", "");
+    peer_say(&w.pa, &w.s,
+             "CANCEL " BOB " SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5070;branch=z9hG4bKc1-INVITE\n"
+             "Route: " ROUTE_ORIG "\nFrom: <" ALICE ">;tag=a\nTo: <" BOB ">\nCall-ID: c1\n"
+             "CSeq: 1 CANCEL\nMax-Forwards: 70\n");
+    world_run(20);
+    m = peer_take(&w.pb, "CANCEL", NULL);
+    CU_ASSERT_FATAL(is(m, "CANCEL sip:bob@192.0.2.102:5062"));
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
+    bob_says("487 Request Terminated", "b", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 487", NULL), "SIP/2.0 487"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    ASSERT_SPAN_EQ(c[0].reason, "CANCEL");
+    CU_ASSERT_EQUAL(c[0].sip_status, 487);
+    CU_ASSERT_EQUAL(c[0].cause, CDR_CAUSE_UNSUCCESSFUL);
+    CU_ASSERT_EQUAL(c[0].answer_time, 0);
+    world_run(60000);
+    CU_ASSERT(scscf_is_idle(w.scscf));
+    world_close();
+}
+
+static void the_callee_is_busy(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    bob_says("486 Busy Here", "b", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 486", NULL), "SIP/2.0 486"));
+    CU_ASSERT(is(peer_take(&w.pb, "ACK", NULL), "ACK"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].sip_status, 486);
+    CU_ASSERT(world_has_call_event(SCSCF_CALL_FAILED));
+    world_close();
+}
+
+static void nobody_answers_the_invite(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    world_run(40000); /* timer B */
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 408", NULL));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].sip_status, 408);
+    world_close();
+}
+
+static void who_cannot_call_or_be_called_gets_the_reason(void)
+{
+    static const struct {
+        const char *ruri, *asserted, *status;
+    } rows[] = {
+        {"sip:nobody@" REALM, ALICE, "SIP/2.0 404"}, {"sip:carol@" REALM, ALICE, "SIP/2.0 603"},
+        {BOB, "sip:stranger@" REALM, "SIP/2.0 403"}, {BOB, "sip:carol@" REALM, "SIP/2.0 403"},
+        {"tel:+49999", ALICE, "SIP/2.0 404"},        {"urn:service:sos", ALICE, "SIP/2.0 416"},
+    };
+    struct cdr c[2];
+
+    open_registered(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char lines[512], id[8];
+
+        snprintf(id, sizeof(id), "c%zu", i);
+        snprintf(lines, sizeof(lines),
+                 "Route: " ROUTE_ORIG "\nMax-Forwards: 68\nP-Asserted-Identity: <%s>\n"
+                 "Contact: <sip:alice@192.0.2.101:5062>\n",
+                 rows[i].asserted);
+        world_request(&w.pa, "INVITE", rows[i].ruri, id, lines);
+        CU_ASSERT(is(peer_take(&w.pa, rows[i].status, NULL), rows[i].status));
+        CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
+    }
+    CU_ASSERT_EQUAL(world_records(c, 2), 0); /* no half of ours ever ran */
+    world_close();
+}
+
+static void a_callee_who_is_not_registered_gets_480(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    m = world_register(&w.pa, ALICE,
+                       "Authorization: Digest username=\"" ALICE_IMPI "\",realm=\"" REALM
+                       "\",nonce=\"\",uri=\"sip:" REALM "\",response=\"\"\n");
+    m = world_register(&w.pa, ALICE,
+                       world_answer(m, &(struct credentials){ALICE_IMPI, NULL, "yes", false}));
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
+    world_invite(BOB, "c1", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 480", NULL), "SIP/2.0 480"));
+    world_close();
+}
+
+static void a_caller_who_is_not_registered_gets_403(void)
+{
+    world_open(NULL);
+    world_invite(BOB, "c1", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 403", NULL), "SIP/2.0 403"));
+    world_close();
+}
+
+static void loops_and_used_up_max_forwards_are_refused(void)
+{
+    open_registered(NULL);
+    world_request(&w.pa, "INVITE", BOB, "c1",
+                  "Route: " ROUTE_ORIG "\nMax-Forwards: 0\nP-Asserted-Identity: <" ALICE ">\n"
+                  "Contact: <sip:alice@192.0.2.101:5062>\n");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 483", NULL), "SIP/2.0 483"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->opened, 0);
+    world_close();
+}
+
+/* ---- one half --------------------------------------------------------------------------------- */
+
+static void a_call_from_another_network_runs_the_terminating_half(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    world_request(&w.px, "INVITE", BOB, "c1",
+                  "Max-Forwards: 60\nContact: <sip:zoe@192.0.2.31>\n"
+                  "P-Asserted-Identity: <sip:zoe@elsewhere.example>\n"
+                  "P-Charging-Vector: icid-value=far;orig-ioi=elsewhere.example\n");
+    m = peer_take(&w.pb, "INVITE", NULL);
+    CU_ASSERT_FATAL(is(m, "INVITE sip:bob@192.0.2.102:5062"));
+    snprintf(invite, sizeof(invite), "%s", m);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 1);
+    bob_says("603 Decline", "b", "");
+    CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 603", NULL), "SIP/2.0 603"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 1);
+    CU_ASSERT_EQUAL(c[0].role, CDR_TERMINATING);
+    ASSERT_SPAN_EQ(c[0].icid, "far");
+    ASSERT_SPAN_EQ(c[0].orig_ioi, "elsewhere.example");
+    ASSERT_SPAN_EQ(c[0].calling, "sip:zoe@elsewhere.example");
+    world_close();
+}
+
+static void a_call_to_another_network_runs_the_originating_half(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    world_invite("sip:zoe@elsewhere.example:5060", "c1", "");
+    m = peer_take(&w.px, "INVITE", NULL);
+    CU_ASSERT_FATAL(is(m, "INVITE sip:zoe@elsewhere.example:5060 SIP/2.0"));
+    CU_ASSERT_FALSE(peer_has_header(m, "Route"));
+    CU_ASSERT_FALSE(peer_has_header(m, "P-Called-Party-ID"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "P-Charging-Vector", 0), "orig-ioi=\"" REALM));
+    peer_answer(&w.px, &w.s, m, "404 Not Found", "z", "", NULL);
+    world_run(100);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 404", NULL), "SIP/2.0 404"));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 1);
+    CU_ASSERT_EQUAL(c[0].role, CDR_ORIGINATING);
+    world_close();
+}
+
+static void we_are_no_relay_for_strangers(void)
+{
+    open_registered(NULL);
+    world_request(&w.px, "INVITE", "sip:zoe@elsewhere.example", "c1",
+                  "Max-Forwards: 60\nContact: <sip:x@192.0.2.31>\n");
+    CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 404", NULL), "SIP/2.0 404"));
+    world_request(&w.px, "BYE", "sip:zoe@elsewhere.example", "c2", "Max-Forwards: 60\n");
+    CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 481", NULL), "SIP/2.0 481"));
+    world_close();
+}
+
+static void numbers_lead_to_their_subscriber(void)
+{
+    static const char *const numbers[] = {"tel:+4930200", "tel:+49-30-200",
+                                          "sip:+4930200@" REALM ";user=phone"};
+
+    open_registered(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        char id[8];
+
+        snprintf(id, sizeof(id), "n%zu", i);
+        world_invite(numbers[i], id, "");
+        CU_ASSERT(is(peer_take(&w.pb, "INVITE", NULL), "INVITE sip:bob@192.0.2.102:5062"));
+    }
+    world_close();
+}
+
+/* ---- forks ------------------------------------------------------------------------------------ */
+
+static void the_first_answer_of_a_fork_counts(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    bob_says("180 Ringing", "b1", "");
+    bob_says("180 Ringing", "b", "");
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    world_run(2000);
+    bob_says("200 OK", "b1", BOBS_CONTACT); /* a second phone was picked up too */
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    /* alice keeps the first and ends the second */
+    peer_say(&w.pa, &w.s,
+             "BYE sip:bob@192.0.2.102:5062 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.10:5070;branch=z9hG4bKsecond\n"
+             "Route: <sip:192.0.2.20:6060;lr>, <sip:192.0.2.12:5070;lr>\nMax-Forwards: 68\n"
+             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b1\nCall-ID: c1\nCSeq: 2 BYE\n");
+    world_run(100);
+    CU_ASSERT_EQUAL(world_records(c, 4), 0);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 2);
+    world_run(5000);
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT(cdr_duration(&c[0]) >= 7 * 1000000);
+    world_close();
+}
+
+static void two_contacts(struct scscf_options *o)
+{
+    o->registrar.contacts = 2;
+}
+
+static void a_callee_with_two_phones_is_called_on_both(void)
+{
+    const char *m;
+    unsigned n = 0;
+
+    open_registered(two_contacts);
+    m = world_register(&w.px, BOB, "");
+    m = world_register(&w.px, BOB,
+                       world_answer(m, &(struct credentials){BOB_IMPI, "secret", NULL, false}));
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
+    world_invite(BOB, "c1", "");
+    while (peer_take(&w.pb, "INVITE", NULL))
+        n++;
+    while (peer_take(&w.px, "INVITE", NULL))
+        n++;
+    CU_ASSERT_EQUAL(n, 2);
+    world_close();
+}
+
+/* ---- what is under way ------------------------------------------------------------------------ */
+
+static void requests_in_the_dialog_pass_both_ways(void)
+{
+    const char *m;
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    world_in_dialog(&w.pa, "INFO", "c1", 2, true);
+    m = peer_take(&w.pb, "INFO", NULL);
+    CU_ASSERT_FATAL(is(m, "INFO sip:bob@192.0.2.102:5062"));
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    world_in_dialog(&w.pb, "UPDATE", "c1", 1, false);
+    CU_ASSERT(is(peer_take(&w.pa, "UPDATE", NULL), "UPDATE sip:alice@192.0.2.101:5062"));
+    /* A CSeq that was used is out of order. */
+    world_in_dialog(&w.pa, "INFO", "c1", 1, true);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 500", NULL), "SIP/2.0 500"));
+    world_close();
+}
+
+static void a_lost_dialog_ends_the_call(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    world_in_dialog(&w.pa, "UPDATE", "c1", 2, true);
+    m = peer_take(&w.pb, "UPDATE", NULL);
+    CU_ASSERT_FATAL(is(m, "UPDATE"));
+    peer_answer(&w.pb, &w.s, m, "481 Call/Transaction Does Not Exist", "b", "", NULL);
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    ASSERT_SPAN_EQ(c[0].reason, "dialog lost");
+    world_close();
+}
+
+static void an_orphan_is_ended_by_its_session_timer(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT "Session-Expires: 90;refresher=uac\n");
+    world_run(60000);
+    /* a refresh, and the timer starts again */
+    world_in_dialog(&w.pa, "UPDATE", "c1", 2, true);
+    m = peer_take(&w.pb, "UPDATE", NULL);
+    CU_ASSERT_FATAL(is(m, "UPDATE"));
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b",
+                "Session-Expires: 90;refresher=uac\nContact: <sip:bob@192.0.2.102:5062>\n", NULL);
+    world_run(60000);
+    CU_ASSERT_EQUAL(world_records(c, 4), 0);
+    /* both phones vanish: BYE goes to both sides, the records are closed */
+    world_run(31000);
+    CU_ASSERT(is(peer_take(&w.pa, "BYE", NULL), "BYE sip:alice@192.0.2.101:5062"));
+    m = peer_take(&w.pb, "BYE", NULL);
+    CU_ASSERT_FATAL(is(m, "BYE sip:bob@192.0.2.102:5062"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "Reason", 0), "Session timer"));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    ASSERT_SPAN_EQ(c[0].reason, "session timer");
+    CU_ASSERT(c[0].incomplete);
+    CU_ASSERT(world_has_call_event(SCSCF_CALL_ORPHANED));
+    world_run(200000);
+    CU_ASSERT(scscf_is_idle(w.scscf));
+    CU_ASSERT_EQUAL(scscf_dialogs(w.scscf), 0);
+    world_close();
+}
+
+static void at_most_an_hour(struct scscf_options *o)
+{
+    o->call_max = 3600 * SEC;
+}
+
+static void no_call_is_longer_than_allowed(void)
+{
+    struct cdr c[4];
+
+    open_registered(at_most_an_hour);
+    answered_call("c1", BOBS_CONTACT);
+    world_run(3599 * 1000);
+    CU_ASSERT_EQUAL(world_records(c, 4), 0);
+    world_run(2000);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].cause, CDR_CAUSE_TIME_LIMIT);
+    CU_ASSERT_EQUAL(cdr_duration(&c[0]) / 1000000, 3600);
+    world_close();
+}
+
+/* ---- records ---------------------------------------------------------------------------------- */
+
+static void a_call_is_not_forgotten_before_its_record_is_on_the_disk(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    w.disk.refuses = true;
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    world_run(1000);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 0);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->writing, 2);
+    CU_ASSERT_FALSE(scscf_is_idle(w.scscf));
+    w.disk.refuses = false;
+    world_run(120000);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->writing, 0);
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
+    CU_ASSERT(scscf_is_idle(w.scscf));
+    world_close();
+}
+
+static void shutdown_closes_the_records_of_calls(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    world_run(5000);
+    world_stop();
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT(c[0].incomplete && c[1].incomplete);
+    CU_ASSERT_EQUAL(c[0].cause, CDR_CAUSE_MANAGEMENT);
+    world_close();
+}
+
+static void few_calls(struct scscf_options *o)
+{
+    o->calls = 3;
+}
+
+static void more_calls_than_allowed_are_refused(void)
+{
+    const char *m;
+
+    open_registered(few_calls);
+    CU_ASSERT(reaches_bob("c1", ""));
+    world_invite(BOB, "c2", "");
+    m = peer_take(&w.pa, "SIP/2.0 503", NULL);
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 503"));
+    CU_ASSERT(peer_has_header(m, "Retry-After"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE sip:bob@192.0.2.102:5062 SIP/2.0\r\nc2", NULL));
+    world_close();
+}
+
+/* ---- other requests --------------------------------------------------------------------------- */
+
+static void a_message_is_delivered_and_recorded(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(NULL);
+    world_request(&w.pa, "MESSAGE", BOB, "m1",
+                  "Route: " ROUTE_ORIG "\nMax-Forwards: 68\nP-Asserted-Identity: <" ALICE ">\n"
+                  "P-Charging-Vector: icid-value=im1\n\nhello");
+    m = peer_take(&w.pb, "MESSAGE", NULL);
+    CU_ASSERT_FATAL(is(m, "MESSAGE sip:bob@192.0.2.102:5062"));
+    CU_ASSERT_FALSE(peer_has_header(m, "Record-Route"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m, "\r\n\r\nhello"));
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
+    world_run(100);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 1);
+    ASSERT_SPAN_EQ(c[0].method, "MESSAGE");
+    ASSERT_SPAN_EQ(c[0].icid, "im1");
+    CU_ASSERT_EQUAL(c[0].sip_status, 200);
+    world_close();
+}
+
+static void options_is_answered_or_forwarded(void)
+{
+    open_registered(NULL);
+    world_request(&w.pa, "OPTIONS", S_URI, "o1", "Max-Forwards: 70\n");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 200", NULL), "SIP/2.0 200"));
+    world_request(&w.pa, "OPTIONS", BOB, "o2",
+                  "Route: " ROUTE_ORIG "\nMax-Forwards: 70\nP-Asserted-Identity: <" ALICE ">\n");
+    CU_ASSERT(is(peer_take(&w.pb, "OPTIONS", NULL), "OPTIONS sip:bob@192.0.2.102:5062"));
+    world_request(&w.pa, "SUBSCRIBE", ALICE, "o3",
+                  "Route: " ROUTE_ORIG "\nMax-Forwards: 70\nEvent: reg\n"
+                  "P-Asserted-Identity: <" ALICE ">\nContact: <sip:alice@192.0.2.101:5062>\n");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 489", NULL), "SIP/2.0 489"));
+    world_close();
+}
+
+static void a_call_survives_loss_and_reordering(void)
+{
+    static const struct wire_conditions bad = {
+        .delay = 5 * MSEC, .jitter = 5 * MSEC, .duplicate = 300, .reorder = 300};
+    struct cdr c[4];
+
+    open_registered(NULL);
+    wire_set(w.wire, &bad);
+    world_invite(BOB, "c1", "");
+    world_run(100);
+    snprintf(invite, sizeof(invite), "%s", peer_take(&w.pb, "INVITE", NULL));
+    bob_says("180 Ringing", "b", "");
+    world_run(100);
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    world_run(100);
+    world_in_dialog(&w.pa, "ACK", "c1", 1, true);
+    world_run(100);
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    world_run(1000);
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].sip_status, 200);
+    world_close();
+}
+
+TEST_MAIN(
+    "flow/scscf/call",
+    {"a call runs both halves in one transaction", a_call_runs_both_halves_in_one_transaction},
+    {"the caller hangs up and both halves are recorded",
+     the_caller_hangs_up_and_both_halves_are_recorded},
+    {"the callee hangs up", the_callee_hangs_up},
+    {"both hang up at once and one record a half is written",
+     both_hang_up_at_once_and_one_record_a_half_is_written},
+    {"the caller gives up", the_caller_gives_up}, {"the callee is busy", the_callee_is_busy},
+    {"nobody answers the INVITE", nobody_answers_the_invite},
+    {"who cannot call or be called gets the reason", who_cannot_call_or_be_called_gets_the_reason},
+    {"a callee who is not registered gets 480", a_callee_who_is_not_registered_gets_480},
+    {"a caller who is not registered gets 403", a_caller_who_is_not_registered_gets_403},
+    {"used up Max-Forwards is refused before a call is opened",
+     loops_and_used_up_max_forwards_are_refused},
+    {"a call from another network runs the terminating half",
+     a_call_from_another_network_runs_the_terminating_half},
+    {"a call to another network runs the originating half",
+     a_call_to_another_network_runs_the_originating_half},
+    {"we are no relay for strangers", we_are_no_relay_for_strangers},
+    {"numbers lead to their subscriber", numbers_lead_to_their_subscriber},
+    {"the first answer of a fork counts", the_first_answer_of_a_fork_counts},
+    {"a callee with two phones is called on both", a_callee_with_two_phones_is_called_on_both},
+    {"requests in the dialog pass both ways", requests_in_the_dialog_pass_both_ways},
+    {"a lost dialog ends the call", a_lost_dialog_ends_the_call},
+    {"an orphan is ended by its session timer", an_orphan_is_ended_by_its_session_timer},
+    {"no call is longer than allowed", no_call_is_longer_than_allowed},
+    {"a call is not forgotten before its record is on the disk",
+     a_call_is_not_forgotten_before_its_record_is_on_the_disk},
+    {"shutdown closes the records of calls", shutdown_closes_the_records_of_calls},
+    {"more calls than allowed are refused", more_calls_than_allowed_are_refused},
+    {"a MESSAGE is delivered and recorded", a_message_is_delivered_and_recorded},
+    {"OPTIONS is answered or forwarded", options_is_answered_or_forwarded},
+    {"a call survives duplicates and reordering", a_call_survives_loss_and_reordering}, )
