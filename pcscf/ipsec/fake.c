@@ -362,5 +362,4 @@ void ipsec_fake_packet(struct ipsec_fake *f, size_t i, enum ipsec_sa sa, uint64_
         return;
     s->counters.sa[sa].packets++;
     s->counters.sa[sa].bytes += bytes;
-    s->counters.last_use = loop_wall(f->loop) / 1000000;
 }

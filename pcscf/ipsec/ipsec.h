@@ -74,7 +74,6 @@ struct ipsec_counters {
     struct {
         uint64_t packets, bytes;
     } sa[IPSEC_SAS];
-    int64_t last_use; /* wall seconds since 1970 of the last packet in or out; 0 = none yet */
 };
 
 #define IPSEC_REASON_MAX 128

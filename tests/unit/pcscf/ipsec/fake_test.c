@@ -209,7 +209,6 @@ static void counters_come_back_per_sa(void)
     CU_ASSERT_EQUAL(b->counters.sa[IPSEC_SA_PC_US].packets, 2);
     CU_ASSERT_EQUAL(b->counters.sa[IPSEC_SA_PC_US].bytes, 600);
     CU_ASSERT_EQUAL(b->counters.sa[IPSEC_SA_UC_PS].packets, 0);
-    CU_ASSERT(b->counters.last_use > 0);
     bed_free(b);
 }
 
