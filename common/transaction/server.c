@@ -286,20 +286,27 @@ void server_on_request(struct sip_layer *l, struct sip_msg *m, const struct sip_
 
 /* ---- the role answers ------------------------------ */
 
-static int keep_response(struct sip_server *s, struct span bytes)
+static void forget_response(struct sip_server *s)
 {
-    char *copy;
+    free(s->response);
+    s->response = NULL;
+    s->response_cap = 0;
+}
 
+/* Out of memory the response goes out all the same, once. */
+static void keep_response(struct sip_server *s, struct span bytes)
+{
     if (bytes.n > s->response_cap) {
-        copy = realloc(s->response, bytes.n);
-        if (!copy)
-            return -ENOMEM;
-        s->response = copy;
+        forget_response(s);
+        s->response = malloc(bytes.n);
+        if (!s->response) {
+            s->x.l->counters.refused_memory++;
+            return;
+        }
         s->response_cap = (uint32_t)bytes.n;
     }
     memcpy(s->response, bytes.p, bytes.n);
     s->response_n = (uint32_t)bytes.n;
-    return 0;
 }
 
 /* Over a reliable transport nothing comes again; nor does an INVITE with a 2xx ask for it, whose
@@ -315,19 +322,13 @@ int sip_server_send(struct sip_server *s, unsigned status, struct span response)
                           : status < 300 ? TX_EV_SEND_2XX
                                          : TX_EV_SEND_FAILURE;
     struct sip_proxy *p = s->proxy;
-    int rc;
 
     if (s->x.state == TX_TERMINATED || tx_rows[s->x.machine][s->x.state][event].kind != TX_ROW)
         return -EALREADY;
-    if (must_keep(s, status)) {
-        rc = keep_response(s, response);
-        if (rc < 0)
-            return rc;
-    } else {
-        free(s->response);
-        s->response = NULL;
-        s->response_cap = 0;
-    }
+    if (must_keep(s, status))
+        keep_response(s, response);
+    else
+        forget_response(s);
     (void)tx_step(&s->x, event);
     if (status < 200)
         loop_timer_stop(s->x.l->loop, &s->x.tick); /* no 100 behind it */

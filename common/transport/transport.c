@@ -102,15 +102,19 @@ const struct sip_transport_counters *sip_transport_counters(const struct sip_tra
 static void answer_bad(struct sip_transport *t, const struct sip_flow *flow,
                        const struct sip_msg *m, const struct sip_reject *reject)
 {
-    char out[8192], lines[192];
-    struct buf b = BUF_ON(out), extra = BUF_ON(lines);
+    char out[8192], lines[192], digits[16];
+    struct buf b = BUF_ON(out), extra = BUF_ON(lines), tag = BUF_ON(digits);
+    uint64_t hash;
     struct sip_target to;
 
     if (!m || !m->is_request || m->method == SIP_ACK || reject->status < 300)
         goto dropped;
+    /* RFC 3261 8.2.7: the same tag for the same request, without remembering it */
+    hash = map_hash(&t->connections, m->raw.p, m->raw.n);
+    buf_hex(&tag, &hash, sizeof(hash));
     buf_fmt(&extra, "Warning: 399 %s \"%s\"\r\n", flow->endpoint->sent_by, reject->reason);
     to = sip_target_of_response(m, flow);
-    if (sip_reply(m, reject->status, reject->phrase, SPAN_NONE,
+    if (sip_reply(m, reject->status, reject->phrase, buf_span(&tag),
                   extra.overflow ? SPAN_NONE : buf_span(&extra), SPAN_NONE, &b) < 0 ||
         sip_transport_send(t, &to, to.flow.proto, buf_span(&b), NULL, NULL) < 0)
         goto dropped;

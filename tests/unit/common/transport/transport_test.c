@@ -218,6 +218,7 @@ static void an_unusable_request_is_answered_and_an_ack_never(void)
     CU_ASSERT_EQUAL(n_seen, 0);
     CU_ASSERT(got("SIP/2.0 400 "));
     CU_ASSERT(got("Warning: 399 192.0.2.1:5060 \""));
+    CU_ASSERT(got("To: <sip:bob@example.com>;tag="));
     CU_ASSERT_EQUAL(sip_transport_counters(t)->bad_answered, 1);
     peer_sends(SPAN("ACK sip:bob@example.com SIP/2.0\r\n"
                     "Via: SIP/2.0/UDP 192.0.2.9:5080;branch=z9hG4bK1\r\n"
