@@ -478,6 +478,12 @@ int gate_authorize(struct gate *gate, struct span octets,
         tell_later(gate, GATE_GRANTED);
         return 0;
     }
+    if (gate->session_open && !secret_eq(&gate->token, &token)) {
+        /* A Diameter session is one token's; what it granted ends with it. */
+        grant_drop(gate);
+        lower_all(gate, RELAY_GATE_CLOSED);
+        session_end(gate, DIAMETER_LOGOUT);
+    }
     gate->token = token;
     secret_wipe(&token);
     token_hash(&gate->token, hash);

@@ -608,8 +608,9 @@ static void bounds(void)
     offer_and_answer("c1");
     CU_ASSERT_EQUAL(relay_fake_open(relay), 2);
     CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c1", "from-tag", "phone", "sdp",
-                       PHONE_SDP "m=audio 10 RTP/AVP 0\r\nm=audio 12 RTP/AVP 0\r\n"));
-    CU_ASSERT_EQUAL(relay_fake_open(relay), 6); /* the pair that was taken was given back */
+                       PHONE_SDP "m=audio 10 RTP/AVP 0\r\nm=audio 12 RTP/AVP 0\r\n"
+                                 "m=audio 14 RTP/AVP 0\r\n"));
+    CU_ASSERT_EQUAL(relay_fake_open(relay), 8); /* the pair that was taken was given back */
     CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "delete", "from-tag", "phone"));
     sim_run(sim, 12 * SEC);
     offer_and_answer("c1");

@@ -376,8 +376,14 @@ static void changed_flows(void)
     elsewhere[1].idle = true; /* hold */
     CU_ASSERT_EQUAL(gate_set_flows(gate, elsewhere, 2), 0);
     CU_ASSERT_FALSE(up(1));
+    CU_ASSERT_EQUAL(at_pdp.str, 0);
+    char before[sizeof(at_pdp.session)];
+    memcpy(before, at_pdp.session, sizeof(before));
     authorize(&other_token);
+    CU_ASSERT_FALSE(up(0)); /* nothing of the first token's is left */
     sim_run(sim, 100 * MSEC);
+    CU_ASSERT_EQUAL(at_pdp.str, 1);
+    CU_ASSERT_STRING_NOT_EQUAL(at_pdp.session, before);
     CU_ASSERT_STRING_EQUAL(at_pdp.filters, "1.1 permit in 17 from 10.0.0.1 to 10.1.0.1 30000; ");
     CU_ASSERT_EQUAL(gate_set_flows(gate, NULL, 0), 0);
     CU_ASSERT_EQUAL(relay_fake_rule(stream, 0)->gate, RELAY_GATE_CLOSED);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/program/program.h"
+
+#include <stdio.h>
+
+static const char *const source_names[] = {"strict", "address", "latch", NULL};
+static const char *const authorization_names[] = {"pdp", "off", NULL};
+
+#define AT(member) offsetof(struct edge_config, member)
+#define SECONDS(n) ((int64_t)(n)*1000000)
+#define SOURCE_HELP                                                                                \
+    "strict: the address and port of its session description. address: its address; the port of "  \
+    "the first packet, then only that. latch: whoever sends first, then only that (for phones "    \
+    "behind NAT)."
+
+static const struct conf_option options[] = {
+    {"realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+     .help = "The Diameter realm, ours and the PDP's."},
+    {"identity", CONF_STRING, AT(identity), .fallback = "edge.ims.mnc001.mcc001.3gppnetwork.org",
+     .help = "Our Diameter identity."},
+
+    {"ng.address", CONF_ADDR_PORT, AT(ng), .fallback = "127.0.0.35:2223",
+     .help = "Where the P-CSCF (or another client of rtpengine's ng protocol) commands us, UDP. "
+             "The protocol has no authentication of its own: keep it on a network of yours."},
+    {"ng.allow", CONF_STRINGS, AT(ng_allow), .fallback = "[127.0.0.0/8]", .min = 1,
+     .max = NG_SOURCES_MAX,
+     .help = "Addresses and networks that may command us; others get no answer and are counted."},
+    {"ng.remember", CONF_DURATION, AT(ng_remember), .fallback = "30 s", .min = SECONDS(1),
+     .max = SECONDS(300),
+     .help = "How long an answer is kept for a client that repeats its command."},
+
+    {"access.address", CONF_ADDR, AT(address[CONTROL_ACCESS]), .fallback = "127.0.0.36",
+     .help = "Where phones send their media: an address of this machine."},
+    {"access.source", CONF_ENUM, AT(source[CONTROL_ACCESS]), .fallback = "address",
+     .names = source_names, .help = "Who may send once the gate is up. " SOURCE_HELP},
+    {"access.dscp", CONF_INT, AT(dscp[CONTROL_ACCESS]), .fallback = "46", .min = 0, .max = 63,
+     .help = "Mark of what goes to phones (46 = expedited forwarding)."},
+    {"core.address", CONF_ADDR, AT(address[CONTROL_CORE]), .fallback = "127.0.0.37",
+     .help = "Where the network sends media for phones: an address of this machine."},
+    {"core.source", CONF_ENUM, AT(source[CONTROL_CORE]), .fallback = "address",
+     .names = source_names, .help = "As access.source, for the network's side."},
+    {"core.dscp", CONF_INT, AT(dscp[CONTROL_CORE]), .fallback = "46", .min = 0, .max = 63,
+     .help = "Mark of what goes to the network."},
+    {"ports", CONF_PORTS, AT(ports), .fallback = "30000-39999",
+     .help = "Media ports on either side; a medium takes an even one and the next (RTP, RTCP)."},
+
+    {"authorization", CONF_ENUM, AT(authorization), .fallback = "pdp", .names = authorization_names,
+     .help = "pdp: gates stay down until the PDP has confirmed the token of the call. off: every "
+             "gate is up as soon as offer and answer are known; for clients without tokens and for "
+             "measurements."},
+    {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
+     .help = "Where the PDP listens: Diameter over TCP."},
+    {"pdp.identity", CONF_STRING, AT(pdp_identity),
+     .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
+    {"pdp.timeout", CONF_DURATION, AT(pdp_timeout), .fallback = "1500 ms", .min = 50000,
+     .max = SECONDS(30),
+     .help = "No answer for this long is a refusal. Keep it below the P-CSCF's media.timeout."},
+    {"pdp.burst", CONF_DURATION, AT(burst), .fallback = "1 s", .min = 20000, .max = SECONDS(10),
+     .help = "How much of its authorized bandwidth a flow may send at once; what is beyond is "
+             "dropped and counted as policed."},
+
+    {"workers", CONF_INT, AT(workers), .fallback = "1", .min = 1, .max = 64, .unit = "threads",
+     .help = "Packet workers. One relays about a hundred thousand packets a second."},
+    {"coalesce", CONF_DURATION, AT(coalesce), .fallback = "0 ms", .min = 0, .max = 10000,
+     .help = "A worker may let packets gather this long, which costs delay and saves CPU time at "
+             "high rates; 0 ms = each is relayed at once."},
+    {"receive_buffer", CONF_SIZE, AT(receive_buffer), .fallback = "0", .min = 0,
+     .max = 64 * 1024 * 1024, .help = "Of each media socket; 0 = the system's (net.core.rmem)."},
+
+    {"limits.sessions", CONF_INT, AT(sessions), .fallback = "4000", .min = 1, .max = 1000000,
+     .help = "Most sessions, with those that linger; more are refused. Each takes two or four "
+             "open files for every medium."},
+    {"limits.linger", CONF_DURATION, AT(linger), .fallback = "30 s", .min = SECONDS(4),
+     .max = SECONDS(600),
+     .help = "How long the ports of a session that is over stay bound and refuse: media after the "
+             "end is counted and reported, and no other call gets it."},
+    {"limits.silence", CONF_DURATION, AT(silence), .fallback = "60 s", .min = SECONDS(5),
+     .max = SECONDS(86400),
+     .help = "A session whose media was authorized is over when no packet came for this long."},
+    {"limits.hold", CONF_DURATION, AT(hold), .fallback = "1 h", .min = SECONDS(5),
+     .max = SECONDS(86400), .help = "The same while the call is on hold."},
+    {"limits.unauthorized", CONF_DURATION, AT(unauthorized), .fallback = "5 min", .min = SECONDS(5),
+     .max = SECONDS(3600),
+     .help = "A session that is not authorized for this long is over (calls that nobody answers)."},
+};
+
+const struct conf_table edge_options = {options, ARRAY_LEN(options), sizeof(struct edge_config)};
+
+size_t edge_sources(const struct edge_config *c, struct ng_source *ret_sources)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->ng_allow.n && n < NG_SOURCES_MAX; i++)
+        if (ng_source_parse(span_str(c->ng_allow.v[i]), &ret_sources[n]) == 0)
+            n++;
+    return n;
+}
+
+void edge_check_options(const struct conf *conf, struct conf_report *report)
+{
+    const struct edge_config *c = conf_values(conf, 0);
+    unsigned first = c->ports.first + c->ports.first % 2u;
+
+    for (size_t i = 0; i < c->ng_allow.n; i++) {
+        struct ng_source source;
+
+        if (ng_source_parse(span_str(c->ng_allow.v[i]), &source) != 0)
+            conf_fault(conf, report, "ng.allow", "Write 192.0.2.1 or 192.0.2.0/24.",
+                       "'%s' is neither an address nor a network", c->ng_allow.v[i]);
+    }
+    if (first + 1 > c->ports.last)
+        conf_fault(conf, report, "ports", "Give a range such as 30000-39999.",
+                   "there is no even port with its odd neighbour in it");
+    if (c->ng.port >= c->ports.first && c->ng.port <= c->ports.last &&
+        (addr_ip_eq(&c->ng, &c->address[0]) || addr_ip_eq(&c->ng, &c->address[1])))
+        conf_fault(conf, report, "ng.address", "Take a port outside the range, or another address.",
+                   "ng.address is one of the media ports");
+}

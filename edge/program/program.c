@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/program/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "common/diameter/fd/fd.h"
+#include "common/osip/osipmem.h"
+
+/* ---- self-test ---- */
+
+static int check_ng(const void *config, struct daemon_finding *ret)
+{
+    const struct edge_config *c = config;
+
+    return daemon_check_bind(&c->ng, SOCK_DGRAM, ret);
+}
+
+/* Port 0: whether the address is ours. Single ports may be taken; sessions look past them. */
+static int check_media(const void *config, struct daemon_finding *ret)
+{
+    const struct edge_config *c = config;
+    int rc = 0;
+
+    for (unsigned i = 0; i < CONTROL_SIDES && rc == 0; i++)
+        rc = daemon_check_bind(&c->address[i], SOCK_DGRAM, ret);
+    return rc;
+}
+
+/* Sockets of an audio call: RTP and RTCP on either side. */
+#define FILES_A_SESSION 4
+#define FILES_BESIDES   64
+
+static int check_files(const void *config, struct daemon_finding *ret)
+{
+    const struct edge_config *c = config;
+    uint64_t need = (uint64_t)c->sessions * FILES_A_SESSION + FILES_BESIDES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= need)
+        return 0;
+    daemon_find(ret, "Raise LimitNOFILE= of the service (ulimit -Hn), or lower limits.sessions.",
+                "%llu sessions may need %llu open files, the limit is %llu",
+                (unsigned long long)c->sessions, (unsigned long long)need,
+                (unsigned long long)limit.rlim_max);
+    return -EMFILE;
+}
+
+static const struct daemon_check checks[] = {
+    {"control port", true, check_ng},
+    {"media addresses", true, check_media},
+    {"open files", false, check_files},
+};
+
+/* ---- start ---- */
+
+static void on_diameter_log(void *ctx, const char *line)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "diameter.process", OBS_TEXT("says", line));
+}
+
+static void on_peer(void *ctx, struct span host, bool up)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), up ? OBS_NOTICE : OBS_WARN, up ? "pdp.up" : "pdp.down",
+            OBS_SPAN("peer", host));
+}
+
+static int open_diameter(struct program *p, struct daemon_finding *f)
+{
+    const struct edge_config *c = p->config;
+    struct diameter_fd_conf conf = {.identity = c->identity,
+                                    .realm = c->realm,
+                                    .local = c->ng,
+                                    .apps = {DIAMETER_APP_QOS},
+                                    .n_apps = 1,
+                                    .peers = {{c->pdp_identity, c->pdp_address}},
+                                    .n_peers = 1,
+                                    .on_log = on_diameter_log,
+                                    .log_ctx = p};
+    int rc;
+
+    if (c->authorization == GATE_OPEN) {
+        OBS_LOG(daemon_log(p->daemon), OBS_WARN, "authorization.off",
+                OBS_TEXT("effect", "every gate is up without a token: anyone's media passes"),
+                OBS_TEXT("remedy", "authorization: pdp"));
+        return 0;
+    }
+    conf.local.port = 0; /* we only connect */
+    rc = diameter_fd_new(daemon_loop(p->daemon), &conf, &p->diameter);
+    if (rc != 0) {
+        daemon_find(f,
+                    "Check identity, realm and pdp.address; the packages libfdcore6 and "
+                    "libfdproto6 are needed.",
+                    "Diameter cannot be started: %s", strerror(-rc));
+        return rc;
+    }
+    diameter_on_peer(p->diameter, on_peer, p);
+    return 0;
+}
+
+static int open_relay(struct program *p, struct daemon_finding *f)
+{
+    const struct edge_config *c = p->config;
+    struct relay_options o = {.workers = (unsigned)c->workers,
+                              .coalesce_us = (unsigned)c->coalesce,
+                              .receive_buffer = (int)c->receive_buffer};
+    struct rlimit limit;
+    int rc;
+
+    /* Sockets are this program's trade: as many as it may have. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    rc = relay_new(daemon_loop(p->daemon), &o, &p->relay);
+    if (rc != 0)
+        daemon_find(f, "Look at the limits of threads and open files.",
+                    "%u packet workers cannot be started: %s", o.workers, strerror(-rc));
+    return rc;
+}
+
+static int open_gates(struct program *p)
+{
+    const struct edge_config *c = p->config;
+    struct gates_options o = {.mode = (enum gate_mode)c->authorization,
+                              .timeout = c->pdp_timeout,
+                              .burst = c->burst,
+                              .limit = (unsigned)c->sessions};
+
+    return gates_new(daemon_loop(p->daemon), p->diameter, daemon_rnd(p->daemon),
+                     relay_port_of(p->relay), &o, &control_gates_ops, &p->gates);
+}
+
+static int open_control(struct program *p)
+{
+    const struct edge_config *c = p->config;
+    static const struct control_ops ops = {.on_event = report_event};
+    struct control_options o = {.sessions = (unsigned)c->sessions,
+                                .linger = c->linger,
+                                .silence = c->silence,
+                                .hold = c->hold,
+                                .unauthorized = c->unauthorized};
+
+    for (unsigned i = 0; i < CONTROL_SIDES; i++) {
+        o.side[i].ip = c->address[i];
+        o.side[i].first_port = c->ports.first;
+        o.side[i].last_port = c->ports.last;
+        o.side[i].source = (enum relay_source)c->source[i];
+        o.side[i].tos = (uint8_t)(c->dscp[i] << 2);
+    }
+    /* Two sides on one address share its ports: half each. */
+    if (addr_ip_eq(&c->address[0], &c->address[1])) {
+        uint16_t middle = (uint16_t)((c->ports.first + c->ports.last) / 2u);
+
+        o.side[0].last_port = middle;
+        o.side[1].first_port = (uint16_t)(middle + 1);
+    }
+    return control_new(daemon_loop(p->daemon), daemon_rnd(p->daemon), relay_port_of(p->relay),
+                       p->gates, &o, &ops, p, &p->control);
+}
+
+static int open_ng(struct program *p, struct daemon_finding *f)
+{
+    const struct edge_config *c = p->config;
+    struct ng_options o = {.local = c->ng, .remember = c->ng_remember, .limit = 16384};
+    char text[ADDR_TEXT_MAX];
+    int rc;
+
+    o.n_sources = edge_sources(c, o.sources);
+    rc = ng_server_new(p->net, daemon_rnd(p->daemon), &o, control_on_ng, p->control, &p->ng);
+    if (rc != 0)
+        daemon_find(f,
+                    rc == -EADDRINUSE ? "Stop the program that has the port, or change ng.address."
+                                      : "Give ng.address an address of this machine.",
+                    "the control port %s cannot be opened: %s", addr_text(&c->ng, text),
+                    strerror(-rc));
+    return rc;
+}
+
+/* Against the order of start: sessions end (STR) while Diameter is still there. */
+static void close_all(struct program *p)
+{
+    loop_timer_stop(daemon_loop(p->daemon), &p->drain);
+    control_free(p->control);
+    ng_server_free(p->ng);
+    gates_free(p->gates);
+    relay_free(p->relay);
+    diameter_free(p->diameter);
+    if (p->net)
+        net_free(p->net);
+    free(p);
+}
+
+static void on_drain(struct loop_timer *t, void *ctx)
+{
+    struct program *p = ctx;
+
+    if (control_counters(p->control)->sessions == 0)
+        daemon_drained(p->daemon);
+    else
+        loop_timer_start(daemon_loop(p->daemon), t, 200 * MSEC);
+}
+
+static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
+{
+    struct program *p = calloc(1, sizeof(*p));
+    int rc;
+
+    (void)early;
+    if (!p)
+        return -ENOMEM;
+    p->daemon = d;
+    p->config = daemon_config(d);
+    loop_timer_init(&p->drain, on_drain, p);
+    rc = osipmem_init();
+    if (rc == 0)
+        rc = net_new(daemon_loop(d), &p->net);
+    if (rc == 0)
+        rc = open_diameter(p, f);
+    if (rc == 0)
+        rc = open_relay(p, f);
+    if (rc == 0)
+        rc = open_gates(p);
+    if (rc == 0)
+        rc = open_control(p);
+    if (rc == 0)
+        rc = open_ng(p, f);
+    if (rc == 0)
+        rc = report_new(p);
+    if (rc != 0) {
+        close_all(p);
+        return rc;
+    }
+    *ret_role = p;
+    return 0;
+}
+
+static void drain(struct daemon *d, void *role)
+{
+    struct program *p = role;
+
+    control_drain(p->control);
+    loop_timer_start(daemon_loop(d), &p->drain, 0);
+}
+
+static void stop(struct daemon *d, void *role)
+{
+    (void)d;
+    close_all(role);
+}
+
+int edge_main(int argc, char **argv)
+{
+    const struct daemon_role role = {
+        .name = "edge",
+        .summary = "media edge: lets no packet through until the PDP has confirmed the token",
+        .options = edge_options,
+        .check_options = edge_check_options,
+        .checks = checks,
+        .n_checks = ARRAY_LEN(checks),
+        .start = start,
+        .drain = drain,
+        .stop = stop,
+        .status = report_status,
+    };
+
+    return daemon_main(&role, argc, argv);
+}
