@@ -164,24 +164,20 @@ static void file_rotate(struct charging_spool *s)
 static int batch_write(struct charging_spool *s)
 {
     const struct charging_disk *disk = s->config.disk;
-    int rc = file_open(s);
+    int rc = disk->write(disk->ctx, s->fd, s->state.size, s->buffer, s->buffer_n);
 
     if (!rc)
-        rc = disk->write(disk->ctx, s->fd, s->state.size, s->buffer, s->buffer_n);
-    if (!rc)
         rc = disk->sync(disk->ctx, s->fd);
-    if (!rc) {
+    if (rc) /* opening it again cuts off what this left */
+        file_close(s);
+    else
         s->state.size += (int64_t)s->buffer_n;
-        return 0;
-    }
-    /* The next attempt writes the same octets at the same place: after a failed fsync the kernel
-     * takes the pages for clean, so syncing again would prove nothing. */
-    if (s->fd >= 0)
-        (void)disk->truncate(disk->ctx, s->fd, s->state.size);
-    file_close(s);
     return rc;
 }
 
+/* A failed batch is written again as a whole: after a failed fsync the kernel takes the pages for
+ * clean, so syncing again would prove nothing. The file is put right before it may be closed for
+ * good: the next one would get the same records. */
 static void batch_run(struct loop_job *job)
 {
     struct charging_spool *s = CONTAINER_OF(job, struct charging_spool, job);
@@ -189,9 +185,14 @@ static void batch_run(struct loop_job *job)
     s->rotated = false;
     s->rotate_tried =
         s->state.size > 0 && (s->rotate || (uint64_t)s->state.size >= s->config.rotate_bytes);
-    if (s->rotate_tried)
+    s->rc = file_open(s);
+    if (!s->rc && s->rotate_tried) {
         file_rotate(s);
-    s->rc = s->buffer_n ? batch_write(s) : 0;
+        if (s->buffer_n)
+            s->rc = file_open(s);
+    }
+    if (!s->rc && s->buffer_n)
+        s->rc = batch_write(s);
 }
 
 /* ---- on the loop ---- */
@@ -214,6 +215,8 @@ static void batch_start(struct charging_spool *s)
         return;
     if (!s->batch.first)
         batch_fill(s);
+    if (s->state.size == 0)
+        s->rotate_wanted = s->rotate_wanted && s->batch.first; /* nothing to close */
     /* A rotation that failed waits for company. */
     if (!s->batch.first && (!s->rotate_wanted || s->rotate_failed))
         return;
@@ -252,8 +255,6 @@ static void batch_finish(struct charging_spool *s)
         s->stats.rotations++;
         s->rotate_wanted = false;
         loop_timer_stop(s->loop, &s->rotation);
-    } else if (s->state.size == 0 && s->rc == 0) {
-        s->rotate_wanted = false; /* nothing to close */
     }
     if (s->rc) {
         if (!s->stats.disk_refuses) {

@@ -345,6 +345,7 @@ static void files_are_closed_by_size_by_time_and_on_demand(void)
     sim_run(sim, 500 * SEC); /* no record, no file */
     charging_spool_rotate(spool);
     sim_run(sim, SEC);
+    CU_ASSERT_PTR_NULL(fakedisk_find(&disk, DIR "/scscf-00000003.jsonl.open"));
     CU_ASSERT_EQUAL(stats().rotations, 2);
     CU_ASSERT_EQUAL(append("b", NULL), 0);
     charging_spool_rotate(spool); /* b as well: it was there before */
@@ -353,6 +354,40 @@ static void files_are_closed_by_size_by_time_and_on_demand(void)
     CU_ASSERT_EQUAL(stats().rotations, 3);
     CU_ASSERT_STRING_EQUAL(read_back(NULL), "a/1 a/2 a/3 a/4 b/5 ");
     CU_ASSERT_EQUAL(done_count, 5);
+    end();
+}
+
+static void a_failed_attempt_is_not_closed_into_the_old_file(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(append("a", NULL), 0);
+    sim_run(sim, SEC);
+    disk.fail_sync = -EIO; /* b is in the file, but perhaps not on the disk */
+    CU_ASSERT_EQUAL(append("b", NULL), 0);
+    sim_run(sim, SEC);
+    charging_spool_rotate(spool);
+    disk.fail_sync = 0;
+    sim_run(sim, 10 * SEC);
+    CU_ASSERT_PTR_NOT_NULL(fakedisk_find(&disk, DIR "/scscf-00000001.jsonl"));
+    CU_ASSERT_STRING_EQUAL(read_back(NULL), "a/1 b/2 ");
+    end();
+}
+
+static void a_new_file_has_its_whole_time(void)
+{
+    begin();
+    stop();
+    config.rotate_time = 100 * SEC;
+    start();
+    CU_ASSERT_EQUAL(append("a", NULL), 0);
+    sim_run(sim, 60 * SEC);
+    charging_spool_rotate(spool);
+    sim_run(sim, SEC);
+    CU_ASSERT_EQUAL(append("b", NULL), 0);
+    sim_run(sim, 60 * SEC);
+    CU_ASSERT_EQUAL(stats().rotations, 1);
+    sim_run(sim, 60 * SEC);
+    CU_ASSERT_EQUAL(stats().rotations, 2);
     end();
 }
 
@@ -394,6 +429,7 @@ static void a_torn_tail_is_cut_off_and_kept_aside(void)
         fakedisk_find(&disk, OPEN1)->n = whole + torn;
         start();
         CU_ASSERT_EQUAL(stats().torn_bytes, torn);
+        CU_ASSERT_EQUAL(fakedisk_find(&disk, OPEN1)->n, whole);
         CU_ASSERT_EQUAL(append("c", NULL), 0);
         sim_run(sim, SEC);
         CU_ASSERT_STRING_EQUAL(read_back(NULL), "a/1 c/2 ");
@@ -480,12 +516,28 @@ static void numbers_go_on_when_the_last_files_hold_no_record(void)
     (void)fake_open(&disk, DIR "/scscf-00000002.jsonl", true);
     (void)fake_open(&disk, DIR "/scscf-00000003.jsonl.open", true);
     (void)fake_open(&disk, DIR "/scscf-00000009.jsonl.torn", true); /* not a file of ours */
+    (void)fake_open(&disk, DIR "/scscfx00000004.jsonl", true);
     (void)fake_open(&disk, DIR "/pcscf-00000007.jsonl", true);
     start();
     CU_ASSERT_EQUAL(append("c", NULL), 0);
     sim_run(sim, SEC);
     CU_ASSERT_STRING_EQUAL(read_back(NULL), "a/1 b/2 c/3 ");
     CU_ASSERT(fakedisk_find(&disk, DIR "/scscf-00000003.jsonl.open")->n > 0);
+    end();
+}
+
+static void behind_a_closed_file_comes_the_next_number(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(append("a", NULL), 0);
+    charging_spool_rotate(spool);
+    sim_run(sim, SEC);
+    stop();
+    start();
+    CU_ASSERT_EQUAL(append("b", NULL), 0);
+    sim_run(sim, SEC);
+    CU_ASSERT_PTR_NOT_NULL(fakedisk_find(&disk, DIR "/scscf-00000002.jsonl.open"));
+    CU_ASSERT_STRING_EQUAL(read_back(NULL), "a/1 b/2 ");
     end();
 }
 
@@ -657,6 +709,9 @@ TEST_MAIN("common/charging/spool",
           {"what cannot be written at the end is said", what_cannot_be_written_at_the_end_is_said},
           {"files are closed by size, by time and on demand",
            files_are_closed_by_size_by_time_and_on_demand},
+          {"a failed attempt is not closed into the old file",
+           a_failed_attempt_is_not_closed_into_the_old_file},
+          {"a new file has its whole time", a_new_file_has_its_whole_time},
           {"a rotation that fails does no harm", a_rotation_that_fails_does_no_harm},
           {"a torn tail is cut off and kept aside", a_torn_tail_is_cut_off_and_kept_aside},
           {"a record on the disk before the crash is known after it",
@@ -664,6 +719,8 @@ TEST_MAIN("common/charging/spool",
           {"only the last records are remembered", only_the_last_records_are_remembered},
           {"numbers go on when the last files hold no record",
            numbers_go_on_when_the_last_files_hold_no_record},
+          {"behind a closed file comes the next number",
+           behind_a_closed_file_comes_the_next_number},
           {"a file that was taken away is begun again", a_file_that_was_taken_away_is_begun_again},
           {"a damaged line is counted and the others are read",
            a_damaged_line_is_counted_and_the_others_are_read},
