@@ -99,13 +99,22 @@ static const struct ops_param level_params[] = {{"level", "error ... debug", OPS
 
 static const struct ops_command commands[] = {
     {"status", "How the program is doing", NULL, 0, run_status},
-    {"ladder", "A recorded call, message by message", ladder_params, ARRAY_LEN(ladder_params),
-     run_ladder},
     {"log level", "Shows or sets how much is logged", level_params, ARRAY_LEN(level_params),
      run_log_level},
     {"selftest", "What the start-up self-test found", NULL, 0, run_self_test},
     {"metrics", "All metrics, as Prometheus reads them", NULL, 0, run_metrics},
 };
+
+static const struct ops_command ladder[] = {
+    {"ladder", "A recorded call, message by message", ladder_params, ARRAY_LEN(ladder_params),
+     run_ladder},
+};
+
+int daemon_ladder_add(struct daemon *d)
+{
+    int rc = ops_add(d->ops, ladder, ARRAY_LEN(ladder), d);
+    return rc == -EEXIST ? 0 : rc; /* the role has one of its own */
+}
 
 int daemon_commands_add(struct daemon *d)
 {

@@ -261,7 +261,9 @@ static int open_doors(struct daemon *d, struct daemon_finding *f)
     const struct daemon_options *own = daemon_own(d);
     char space[256], why[96], text[ADDR_TEXT_MAX];
     struct ops_socket_options o = {.path = socket_path(d, space, sizeof(space))};
-    int rc = ops_listen(d->ops, &o);
+    int rc = daemon_ladder_add(d);
+    if (rc == 0)
+        rc = ops_listen(d->ops, &o);
     if (rc < 0) {
         if (strerror_r(-rc, why, sizeof(why)) != 0)
             why[0] = '\0';

@@ -86,8 +86,10 @@ static inline const struct daemon_options *daemon_own(const struct daemon *d)
 bool daemon_self_test(struct daemon *d);
 void daemon_self_test_print(const struct daemon *d);
 void daemon_self_test_log(const struct daemon *d);
-/* status, ladder, log level, metrics, selftest. */
+/* status, log level, metrics, selftest. */
 int daemon_commands_add(struct daemon *d);
+/* ladder, after the role's start: a role may have one of its own. */
+int daemon_ladder_add(struct daemon *d);
 /* sd_notify(3) without libsystemd; nothing without NOTIFY_SOCKET. */
 void daemon_notify(const char *state);
 

@@ -99,23 +99,40 @@ static void put_usage(struct buf *b, const struct ops_command *c)
     }
 }
 
+/* {command, arguments, help, switches}: the last for imsctl, which must know what has no value. */
+static json_t *describe(const struct ops_command *c)
+{
+    char usage[USAGE_MAX];
+    struct buf b = {usage, 0, sizeof(usage) - 1, false};
+    put_usage(&b, c);
+    usage[b.n] = '\0';
+    json_t *switches = json_array();
+    int rc = 0;
+    for (size_t i = 0; i < c->n_params; i++)
+        if (c->params[i].flags & OPS_FLAG)
+            rc |= json_array_append_new(switches, json_string(c->params[i].name));
+    json_t *row =
+        json_pack("{s:s, s:s, s:s}", "command", c->name, "arguments", usage, "help", c->help);
+    if (rc == 0 && json_array_size(switches) > 0)
+        rc = json_object_set(row, "switches", switches);
+    json_decref(switches);
+    if (rc == 0)
+        return row;
+    json_decref(row);
+    return NULL;
+}
+
 static void run_commands(struct ops_request *rq, void *ctx)
 {
     const struct ops *o = ctx;
     json_t *list = json_array();
-    for (const struct ops_table *t = o->tables; t; t = t->next) {
-        for (size_t i = 0; i < t->n; i++) {
-            char usage[USAGE_MAX];
-            struct buf b = {usage, 0, sizeof(usage) - 1, false};
-            put_usage(&b, &t->commands[i]);
-            usage[b.n] = '\0';
-            if (json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command",
-                                                      t->commands[i].name, "arguments", usage,
-                                                      "help", t->commands[i].help)) != 0) {
-                json_decref(list);
-                list = NULL;
-            }
-        }
+    int rc = 0;
+    for (const struct ops_table *t = o->tables; t; t = t->next)
+        for (size_t i = 0; i < t->n; i++)
+            rc |= json_array_append_new(list, describe(&t->commands[i]));
+    if (rc != 0) {
+        json_decref(list);
+        list = NULL;
     }
     ops_ok(rq, list);
 }

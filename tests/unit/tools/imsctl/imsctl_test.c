@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tools/imsctl/imsctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/support/suite.h"
+
+static void assert_shown(const char *json, bool terminal, const char *want)
+{
+    char *text = NULL;
+    size_t n = 0;
+    json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(value);
+    FILE *out = open_memstream(&text, &n);
+    imsctl_show(out, value, terminal);
+    (void)fclose(out);
+    ASSERT_SPAN_EQ(span_of(text, n), want);
+    free(text);
+    json_decref(value);
+}
+
+static void arrays_of_objects_are_tables(void)
+{
+    assert_shown("[{\"impi\":\"a@b\",\"count\":7,\"up\":true},"
+                 "{\"impi\":\"alice@b\",\"count\":1234567,\"more\":[\"x\",1,null]},"
+                 "{\"impi\":\"c\",\"up\":false,\"more\":[{\"k\":1,\"l\":\"m\"},{\"k\":2}]}]",
+                 false,
+                 "impi       count  up   more\n"
+                 "a@b            7  yes  -\n"
+                 "alice@b  1234567  -    x,1,-\n"
+                 "c              -  no   k=1 l=m; k=2\n");
+    assert_shown("[]", false, "none\n");
+}
+
+static void objects_are_keys_and_values(void)
+{
+    assert_shown("{\"program\":\"pcscf\",\"up\":12,\"peers\":[{\"name\":\"pdp\",\"open\":true}]}",
+                 false,
+                 "program  pcscf\n"
+                 "up       12\n"
+                 "peers:\n"
+                 "  name  open\n"
+                 "  pdp   yes\n");
+}
+
+static void nothing_of_others_controls_the_terminal(void)
+{
+    assert_shown("[{\"a\":\"x\\u001b[2Jy\\u00e4\"}]", true, "a\nx?[2Jy??\n");
+    assert_shown("{\"a\\u001b\":\"\\n\"}", true, "a?  ?\n");
+    assert_shown("\"line\\n\\u001bm\\u0000\"", true, "line\n?m?\n");
+    assert_shown("\"line\\n\"", false, "line\n");
+}
+
+static void a_ladder_has_a_column_a_party(void)
+{
+    assert_shown(
+        "{\"call\":\"c1\",\"names\":[\"icid\"],\"parties\":[\"phone\",\"pcscf\",\"scscf\"],"
+        "\"left_out\":2,\"events\":["
+        "{\"time\":1000000000123456,\"from\":0,\"to\":1,\"transport\":\"udp\",\"guarded\":true,"
+        "\"text\":\"INVITE sip:bob@example.net SIP/2.0\"},"
+        "{\"time\":1000000000124000,\"from\":1,\"to\":2,\"transport\":\"udp\",\"guarded\":false,"
+        "\"text\":\"INVITE sip:bob@example.net;with=a-very-long-parameter SIP/2.0\"},"
+        "{\"time\":1000000000125000,\"from\":2,\"to\":0,\"transport\":\"tcp\",\"guarded\":false,"
+        "\"text\":\"SIP/2.0 200 OK\"},"
+        "{\"time\":1000000000126000,\"from\":1,\"to\":1,\"transport\":\"\",\"guarded\":false,"
+        "\"text\":\"gate up\"},"
+        "{\"time\":1000000000127000,\"from\":7,\"to\":1,\"transport\":\"\",\"guarded\":false,"
+        "\"text\":\"no such party\"}]}",
+        true,
+        "call  c1\n"
+        "      icid\n"
+        "      times are UTC; === is inside a security association\n"
+        "\n"
+        "                           phone                          pcscf                          "
+        "scscf\n"
+        "01:46:40.123                 |==INVITE sip:bob@example.net=>|                             "
+        " "
+        "|                udp, guarded\n"
+        "01:46:40.124                 |                              |--INVITE "
+        "sip:bob@example.n..->"
+        "|                udp\n"
+        "01:46:40.125                 |<--------------------------200 "
+        "OK----------------------------"
+        "|                tcp\n"
+        "01:46:40.126                 |                              * gate up                     "
+        " "
+        "|\n"
+        "      2 messages were left out\n");
+}
+
+static void own_options_stand_anywhere(void)
+{
+    static char a0[] = "imsctl", a1[] = "--socket", a2[] = "/x", a3[] = "ladder", a4[] = "--json",
+                a5[] = "c1", a6[] = "--nonsense";
+    struct imsctl_options o;
+    const char *wrong = NULL;
+    char *good[] = {a0, a1, a2, a3, a4, a5, NULL};
+    CU_ASSERT_EQUAL_FATAL(imsctl_options_parse(6, good, &o, &wrong), 0);
+    CU_ASSERT_STRING_EQUAL(o.socket, "/x");
+    CU_ASSERT(o.json);
+    CU_ASSERT_EQUAL(o.n_rest, 2);
+    CU_ASSERT_STRING_EQUAL(o.rest[1], "c1");
+    free(o.words);
+    char *bad[] = {a0, a6, a3, NULL};
+    CU_ASSERT_EQUAL(imsctl_options_parse(3, bad, &o, &wrong), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(wrong, "--nonsense");
+    char *open[] = {a0, a3, a1, NULL};
+    CU_ASSERT_EQUAL(imsctl_options_parse(3, open, &o, &wrong), -EINVAL);
+}
+
+static void assert_request(const char *commands, const char *const *words, int n, const char *want)
+{
+    json_t *known = commands ? json_loads(commands, 0, NULL) : NULL;
+    json_t *request = imsctl_request((char *const *)words, n, known);
+    char *text = json_dumps(request, JSON_COMPACT);
+    CU_ASSERT_STRING_EQUAL(text, want);
+    free(text);
+    json_decref(request);
+    json_decref(known);
+}
+
+static void words_and_options_become_a_request(void)
+{
+    static const char *const add[] = {"subscriber", "add",    "--impi", "a@b",        "--impu",
+                                      "sip:a",      "--impu", "b",      "--impu=c=d", "--x"};
+    assert_request(
+        NULL, add, ARRAY_LEN(add),
+        "{\"command\":\"subscriber\",\"words\":[\"add\"],\"arguments\":{\"impi\":\"a@b\","
+        "\"impu\":[\"sip:a\",\"b\",\"c=d\"],\"x\":true}}");
+    static const char *const ladder[] = {"ladder", "--messages", "c1"};
+    assert_request("[{\"command\":\"ladder\",\"switches\":[\"messages\"]}]", ladder, 3,
+                   "{\"command\":\"ladder\",\"words\":[\"c1\"],\"arguments\":{\"messages\":true}}");
+    static const char *const sub[] = {"a", "b", "--s", "c"};
+    assert_request("[{\"command\":\"a\"},{\"command\":\"a b\",\"switches\":[\"s\"]}]", sub, 4,
+                   "{\"command\":\"a\",\"words\":[\"b\",\"c\"],\"arguments\":{\"s\":true}}");
+}
+
+static void each_command_knows_its_program(void)
+{
+    CU_ASSERT_STRING_EQUAL(imsctl_role_of("subscriber"), "scscf");
+    CU_ASSERT_STRING_EQUAL(imsctl_role_of("gates"), "edge");
+    CU_ASSERT_PTR_NULL(imsctl_role_of("status"));
+}
+
+TEST_MAIN("tools/imsctl", {"arrays of objects are tables", arrays_of_objects_are_tables},
+          {"objects are keys and values", objects_are_keys_and_values},
+          {"nothing of others controls the terminal", nothing_of_others_controls_the_terminal},
+          {"a ladder has a column a party", a_ladder_has_a_column_a_party},
+          {"own options stand anywhere", own_options_stand_anywhere},
+          {"words and options become a request", words_and_options_become_a_request},
+          {"each command knows its program", each_command_knows_its_program})

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the command line to a request. */
+#include "tools/imsctl/imsctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const char *imsctl_role_of(const char *command)
+{
+    static const struct {
+        const char *command, *role;
+    } roles[] = {
+        {"registrations", "pcscf"}, {"legs", "pcscf"},       {"ladder", "pcscf"},
+        {"calls", "scscf"},         {"subscriber", "scscf"}, {"subscribers", "scscf"},
+        {"cdr", "scscf"},           {"tokens", "pdp"},       {"policy", "pdp"},
+        {"gates", "edge"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(roles[i].command, command) == 0)
+            return roles[i].role;
+    return NULL;
+}
+
+/* Takes an option of imsctl itself. 1 = taken, 0 = not ours, -EINVAL = its value is missing. */
+static int take_own(struct imsctl_options *o, char **argv, int argc, int *at)
+{
+    const struct {
+        const char *name;
+        const char **value;
+        bool *flag;
+    } own[] = {
+        {"--socket", &o->socket, NULL}, {"--run-dir", &o->run_dir, NULL},
+        {"--role", &o->role, NULL},     {"--json", NULL, &o->json},
+        {"--help", NULL, &o->help},     {"--version", NULL, &o->version},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (strcmp(argv[*at], own[i].name) != 0)
+            continue;
+        if (own[i].flag) {
+            *own[i].flag = true;
+            return 1;
+        }
+        if (*at + 1 == argc)
+            return -EINVAL;
+        *own[i].value = argv[++*at];
+        return 1;
+    }
+    return 0;
+}
+
+int imsctl_options_parse(int argc, char **argv, struct imsctl_options *ret_options,
+                         const char **ret_wrong)
+{
+    struct imsctl_options o = {.run_dir = getenv("PORTCULLIS_RUN")};
+    o.words = calloc((size_t)argc + 1, sizeof(o.words[0]));
+    if (!o.words)
+        return -ENOMEM;
+    for (int i = 1; i < argc; i++) {
+        int taken = take_own(&o, argv, argc, &i);
+        if (taken < 0 || (taken == 0 && o.n_rest == 0 && argv[i][0] == '-')) {
+            *ret_wrong = argv[i];
+            free(o.words);
+            return -EINVAL;
+        }
+        if (taken == 0)
+            o.words[o.n_rest++] = argv[i];
+    }
+    if (!o.run_dir || !*o.run_dir)
+        o.run_dir = "/run/portcullis";
+    o.rest = o.words;
+    *ret_options = o;
+    return 0;
+}
+
+/* The row of the command these words name, two words before one. */
+static const json_t *row_of(const json_t *commands, const char *first, const char *second)
+{
+    const json_t *row, *found = NULL;
+    size_t i;
+    char two[128];
+    (void)snprintf(two, sizeof(two), "%s %s", first, second ? second : "");
+    json_array_foreach(commands, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "command"));
+        if (name && strcmp(name, two) == 0)
+            return row;
+        if (name && strcmp(name, first) == 0)
+            found = row;
+    }
+    return found;
+}
+
+static bool is_switch(const json_t *row, struct span name)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(row, "switches"), i, one)
+    {
+        if (span_eq(span_str(json_string_value(one)), name))
+            return true;
+    }
+    return false;
+}
+
+/* Repeated options become an array. */
+static int add_argument(json_t *arguments, struct span name, json_t *value)
+{
+    char key[128];
+    if (span_copy(name, key, sizeof(key)) < 0)
+        key[0] = '\0';
+    json_t *before = json_object_get(arguments, key);
+    if (!before)
+        return json_object_set_new(arguments, key, value);
+    if (json_is_array(before))
+        return json_array_append_new(before, value);
+    json_t *both = json_array();
+    int rc = json_array_append(both, before);
+    rc |= json_array_append_new(both, value);
+    return rc | json_object_set_new(arguments, key, both);
+}
+
+json_t *imsctl_request(char *const *rest, int n, const json_t *commands)
+{
+    const json_t *row = row_of(commands, rest[0], n > 1 ? rest[1] : NULL);
+    json_t *words = json_array(), *arguments = json_object();
+    int rc = 0;
+    for (int i = 1; i < n; i++) {
+        if (strncmp(rest[i], "--", 2) != 0) {
+            rc |= json_array_append_new(words, json_string(rest[i]));
+            continue;
+        }
+        struct span value = span_str(rest[i] + 2), name = span_cut(&value, '=');
+        if (value.p)
+            rc |= add_argument(arguments, name, json_stringn(value.p, value.n));
+        else if (is_switch(row, name) || i + 1 == n || strncmp(rest[i + 1], "--", 2) == 0)
+            rc |= add_argument(arguments, name, json_true());
+        else
+            rc |= add_argument(arguments, name, json_string(rest[++i]));
+    }
+    json_t *request =
+        json_pack("{s:s, s:o, s:o}", "command", rest[0], "words", words, "arguments", arguments);
+    if (rc == 0)
+        return request;
+    json_decref(request);
+    return NULL;
+}
