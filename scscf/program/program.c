@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Start and end of the process. */
+#include "scscf/program/program.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DRAIN_LOOK (100 * MSEC)
+
+/* ---- self-test -------------------------------------------------------------------------------- */
+
+static int check_port(const void *config, struct daemon_finding *ret)
+{
+    const struct scscf_config *c = config;
+    int rc = daemon_check_bind(&c->mw, SOCK_DGRAM, ret);
+
+    return rc != 0 ? rc : daemon_check_bind(&c->mw, SOCK_STREAM, ret);
+}
+
+static int check_directories(const void *config, struct daemon_finding *ret)
+{
+    const struct scscf_config *c = config;
+    char dir[4096];
+    char *slash;
+    int rc;
+
+    if (snprintf(dir, sizeof(dir), "%s", c->store) >= (int)sizeof(dir)) {
+        daemon_find(ret, "Give subscribers.path a shorter name.", "subscribers.path is too long");
+        return -ENAMETOOLONG;
+    }
+    slash = strrchr(dir, '/');
+    if (slash && slash != dir)
+        *slash = '\0';
+    rc = daemon_check_directory(slash ? dir : ".", ret);
+    return rc != 0 ? rc : daemon_check_directory(c->cdr_dir, ret);
+}
+
+static const struct daemon_check checks[] = {
+    {"port", true, check_port},
+    {"directories", true, check_directories},
+};
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+static int open_subscribers(struct scscf_program *p, struct daemon_finding *f)
+{
+    struct subscribers_config config = {.path = p->config->store,
+                                        .auth = p->auth,
+                                        .rnd = daemon_rnd(p->daemon),
+                                        .avoid_nul_res = p->config->avoid_nul_res,
+                                        .limit = (size_t)p->config->subscribers};
+    struct subscribers_error error = {0};
+    int rc = subscribers_new(p->loop, &config, &p->subscribers, &error);
+
+    if (rc != 0)
+        daemon_find(f, error.remedy, "%s", error.text);
+    return rc;
+}
+
+static int open_spool(struct scscf_program *p, struct daemon_finding *f)
+{
+    struct charging_spool_config config = {.dir = p->config->cdr_dir,
+                                           .name = "scscf",
+                                           .rotate_bytes = p->config->cdr_rotate_size,
+                                           .rotate_time = p->config->cdr_rotate_time,
+                                           .alarm = scscf_report_disk,
+                                           .ctx = p};
+    struct charging_alarm alarm = {0};
+    int rc = charging_spool_new(p->loop, &config, &p->spool, &alarm);
+
+    if (rc != 0)
+        daemon_find(f, alarm.remedy, "%s", alarm.text);
+    return rc;
+}
+
+static int open_core(struct scscf_program *p, struct daemon_finding *f)
+{
+    struct scscf_env env = {.loop = p->loop,
+                            .net = p->net,
+                            .rnd = daemon_rnd(p->daemon),
+                            .auth = p->auth,
+                            .subscribers = p->subscribers,
+                            .spool = p->spool,
+                            .on_call = scscf_report_call,
+                            .on_register = scscf_report_register,
+                            .on_bad = scscf_report_bad,
+                            .ctx = p};
+    struct span domains[33], names[32]; /* the option table allows no more */
+    struct scscf_options options;
+    char address[ADDR_TEXT_MAX];
+    int rc;
+
+    scscf_settings(p->config, domains, names, &options);
+    rc = scscf_new(&env, &options, &p->scscf);
+    if (rc != 0)
+        daemon_find(f,
+                    rc == -EADDRINUSE
+                        ? "Stop the program that has the port, or change mw.address."
+                        : "Give mw.address an address of this machine and a free port.",
+                    "%s cannot be opened: %s", addr_text(&p->config->mw, address), strerror(-rc));
+    else if (p->recorder)
+        sip_transport_set_tap(scscf_transport(p->scscf), scscf_report_tap, p);
+    return rc;
+}
+
+static void close_all(struct scscf_program *p)
+{
+    loop_timer_stop(p->loop, &p->drain);
+    if (p->scscf)
+        scscf_close_calls(p->scscf);
+    if (p->reader)
+        loop_thread_free(p->reader);
+    charging_spool_free(p->spool); /* before the calls: it tells them that they are written */
+    scscf_free(p->scscf);
+    subscribers_free(p->subscribers);
+    auth_free(p->auth);
+    if (p->net)
+        net_free(p->net);
+    free(p);
+}
+
+static int open_all(struct scscf_program *p, struct daemon_finding *f)
+{
+    int rc = sip_init();
+
+    if (rc == 0)
+        rc = auth_new(daemon_rnd(p->daemon), &p->auth);
+    if (rc == -ENOTSUP)
+        daemon_find(f, "Use an OpenSSL that is not restricted to FIPS algorithms.",
+                    "this OpenSSL has no MD5 or AES");
+    if (rc == 0)
+        rc = net_new(p->loop, &p->net);
+    if (rc == 0)
+        rc = loop_thread_new(p->loop, "cdr", 8, &p->reader);
+    if (rc == 0)
+        rc = open_subscribers(p, f);
+    if (rc == 0)
+        rc = open_spool(p, f);
+    if (rc == 0)
+        rc = open_core(p, f);
+    if (rc == 0)
+        rc = scscf_report_new(p, daemon_metrics(p->daemon));
+    return rc == 0 ? scscf_commands_new(p) : rc;
+}
+
+static void on_drain(struct loop_timer *t, void *ctx)
+{
+    struct scscf_program *p = ctx;
+
+    if (scscf_is_idle(p->scscf))
+        daemon_drained(p->daemon);
+    else
+        loop_timer_start(p->loop, t, DRAIN_LOOK);
+}
+
+static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
+{
+    struct scscf_program *p = calloc(1, sizeof(*p));
+    int rc;
+
+    (void)early;
+    if (!p)
+        return -ENOMEM;
+    p->daemon = d;
+    p->config = daemon_config(d);
+    p->loop = daemon_loop(d);
+    p->ops = daemon_ops(d);
+    p->log = daemon_log(d);
+    p->recorder = daemon_recorder(d);
+    p->disk = &charging_disk_real;
+    loop_timer_init(&p->drain, on_drain, p);
+    rc = open_all(p, f);
+    if (rc != 0) {
+        close_all(p);
+        return rc;
+    }
+    *ret_role = p;
+    return 0;
+}
+
+static void drain(struct daemon *d, void *role)
+{
+    struct scscf_program *p = role;
+
+    (void)d;
+    scscf_drain(p->scscf);
+    loop_timer_start(p->loop, &p->drain, 0);
+}
+
+static void stop(struct daemon *d, void *role)
+{
+    (void)d;
+    close_all(role);
+}
+
+const struct daemon_role scscf_role = {
+    .name = "scscf",
+    .summary = "S-CSCF: registrar, authentication, call state and charging records",
+    .options = SCSCF_OPTIONS,
+    .check_options = scscf_check_options,
+    .checks = checks,
+    .n_checks = ARRAY_LEN(checks),
+    .start = start,
+    .drain = drain,
+    .stop = stop,
+    .status = scscf_commands_status,
+};
