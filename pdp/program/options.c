@@ -19,7 +19,7 @@ const struct conf_option pdp_options[PDP_OPTIONS_N] = {
              "diameter.peers. There is no TLS here: keep this network closed."},
     {"diameter.peers", CONF_STRINGS, AT(peers), .fallback = "[]",
      .help = "Identities that may connect, besides those of our realm.", .min = 0,
-     .max = DIAMETER_FD_PEERS_MAX, .sample = "[pcscf.example.org]"},
+     .max = DIAMETER_FD_PEERS_MAX},
     {"diameter.asr_timeout", CONF_DURATION, AT(asr_timeout), .fallback = "3 s", .min = 100000,
      .max = 60 * 1000000ll, .help = "How long a P-CSCF or edge may take to answer what we ask."},
     {"diameter.in_flight", CONF_INT, AT(in_flight), .fallback = "4096", .min = 16, .max = 65536,
@@ -27,7 +27,8 @@ const struct conf_option pdp_options[PDP_OPTIONS_N] = {
      .help = "Most requests we have not answered; more are answered TOO_BUSY at once."},
 
     {"policy", CONF_PATH, AT(policy), .fallback = "/etc/portcullis/policy.yaml",
-     .help = "What media calls may use: a file of its own, read again on SIGHUP."},
+     .help = "What media calls may use: a file of its own, read again on SIGHUP.",
+     .sample = "policy.yaml"},
     {"database", CONF_PATH, AT(database), .fallback = "/var/lib/portcullis/pdp.db",
      .help = "Tokens that are in force (SQLite). It holds their hashes, not the tokens."},
     {"sessions", CONF_INT, AT(sessions), .fallback = "100000", .min = 1, .max = 10000000,
