@@ -237,7 +237,8 @@ int sdp_parse(struct span text, struct sdp *ret_sdp, struct sdp_fault *ret_fault
         if (line.n && line.p[line.n - 1] == '\r')
             line.n--;
         if (line.n)
-            rc = read_line(&r, line);
+            rc = span_find(line, '\r') < line.n ? bad(&r, "a CR stands inside a line")
+                                                : read_line(&r, line);
     }
     if (rc == 0)
         rc = finish(&r);

@@ -9,7 +9,7 @@ const struct sip_limits sip_limits_default = {
     .lines = 128,
     .values = 128,
     .commas = 64,
-    .parameters = 64,
+    .parameters = 256, /* nine of each of the alternatives of a Security-Verify */
     .line = 8192,
 };
 

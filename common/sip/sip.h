@@ -49,7 +49,7 @@ struct sip_limits {
     unsigned lines;      /* header lines; 128 */
     unsigned values;     /* values of one header name over all its lines; 128 */
     unsigned commas;     /* in one list header line; 64 */
-    unsigned parameters; /* ';' in one header line or URI; 64 */
+    unsigned parameters; /* ';' in one header line or URI; 256 */
     size_t line;         /* bytes of one header line; 8192 */
 };
 extern const struct sip_limits sip_limits_default;

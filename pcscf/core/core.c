@@ -179,6 +179,15 @@ static void on_session(enum session_event e, const struct session_leg *leg, stru
         c->env.on_session(e, leg, detail, c->env.ctx);
 }
 
+static void on_aside(const struct session_leg *leg, const char *party, bool outgoing,
+                     const char *what, void *ctx)
+{
+    struct core *c = ctx;
+
+    if (c->env.on_aside)
+        c->env.on_aside(leg, party, outgoing, what, c->env.ctx);
+}
+
 static void on_abort(struct af_session *af, void *ctx)
 {
     session_media_revoked(((struct core *)ctx)->session, authorize_user(af));
@@ -262,6 +271,7 @@ static int make_session(struct core *c)
                               .gm = c->gm,
                               .mw = c->mw,
                               .on_event = on_session,
+                              .on_aside = on_aside,
                               .ctx = c};
 
     return session_new(&env, &c->options.session, &c->session);

@@ -45,6 +45,8 @@ struct core_env {
                         void *ctx);
     void (*on_session)(enum session_event e, const struct session_leg *leg, struct span detail,
                        void *ctx);
+    void (*on_aside)(const struct session_leg *leg, const char *party, bool outgoing,
+                     const char *what, void *ctx);
     void (*on_bad)(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
     void *ctx;
 };

@@ -16,6 +16,14 @@ void session_tell(struct session *s, enum session_event event, const struct sess
         s->env.on_event(event, leg, detail, s->env.ctx);
 }
 
+static void aside(const struct session_leg *leg, const char *party, bool outgoing, const char *what)
+{
+    const struct session_env *env = &leg->session->env;
+
+    if (env->on_aside)
+        env->on_aside(leg, party, outgoing, what, env->ctx);
+}
+
 int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struct sip_msg *invite,
             struct session_leg **ret_leg)
 {
@@ -98,9 +106,13 @@ void leg_media_end(struct session_leg *leg)
     media_cancel(leg->ng_authorize);
     leg->ng = leg->ng_authorize = NULL;
     if (leg->anchored && s->env.media)
+        aside(leg, "edge", true, "delete");
+    if (leg->anchored && s->env.media)
         (void)media_send(s->env.media, &r, on_deleted, NULL, NULL); /* as above */
-    if (leg->af)
+    if (leg->af) {
+        aside(leg, "pdp", true, "STR");
         authorize_close(leg->af);
+    }
     leg->af = NULL;
     leg->anchored = false;
     /* What waits for its body is answered (RFC 3261 15.1.2). It may be the last to name the leg. */
@@ -134,6 +146,7 @@ static void on_gate(const struct media_answer *a, void *ctx)
     struct session_leg *leg = ctx;
 
     leg->ng_authorize = NULL;
+    aside(leg, "edge", false, a->result == MEDIA_OK ? "ok: gates up" : "not authorized");
     if (a->result == MEDIA_OK) {
         leg->gate_up = true;
         return;
@@ -154,6 +167,7 @@ static void hand_over_token(struct session_leg *leg)
 
     if (!leg->anchored || !s->env.media || leg->token.n == 0 || leg->ng_authorize)
         return;
+    aside(leg, "edge", true, "authorize (token)");
     if (media_send(s->env.media, &r, on_gate, leg, &leg->ng_authorize) != 0)
         session_tell(s, SESSION_TOKEN_REFUSED, leg, SPAN("too many commands in flight"));
 }
@@ -162,8 +176,12 @@ static void on_authorized(const struct authorize_result *r, void *ctx)
 {
     struct session_leg *leg = ctx;
     struct session *s = leg->session;
+    static const char *const said[] = {[AUTHORIZE_GRANTED] = "AAA granted",
+                                       [AUTHORIZE_REFUSED] = "AAA refused",
+                                       [AUTHORIZE_SILENT] = "no AAA"};
     bool answered = !leg->offer_pending;
 
+    aside(leg, "pdp", false, said[r->verdict]);
     switch (r->verdict) {
     case AUTHORIZE_GRANTED:
         if (r->token.n)
@@ -206,6 +224,7 @@ static void ask_pdp(struct session_leg *leg)
     }
     if (!leg->af)
         rc = authorize_open(s->env.authorize, leg, &leg->af);
+    aside(leg, "pdp", true, leg->from_phone && leg->to_phone ? "AAR" : "AAR (preliminary)");
     if (rc == 0)
         rc = authorize_request(leg->af, &media, on_authorized, leg);
     if (rc == -EBADMSG) {
@@ -253,6 +272,10 @@ static void on_edge(const struct media_answer *a, void *ctx)
     struct session *s = leg->session;
 
     leg->ng = NULL;
+    aside(leg, "edge", false,
+          a->result == MEDIA_OK       ? "ok"
+          : a->result == MEDIA_SILENT ? "silence"
+                                      : "error");
     if (a->result == MEDIA_OK && a->sdp.p) {
         leg->anchored = true;
         anchored(leg, a->sdp);
@@ -305,6 +328,7 @@ int leg_sdp(struct session_leg *leg, struct span sdp, bool from_phone, bool is_o
     r.from_tag = offerer_is_phone ? SPAN(TAG_PHONE) : SPAN(TAG_CORE);
     if (!is_offer)
         r.to_tag = offerer_is_phone ? SPAN(TAG_CORE) : SPAN(TAG_PHONE);
+    aside(leg, "edge", true, is_offer ? "offer" : "answer");
     rc = media_send(s->env.media, &r, on_edge, leg, &leg->ng);
     if (rc != 0)
         leg->sdp_done = NULL;

@@ -60,6 +60,9 @@ struct session_env {
     struct sip_endpoint *gm, *mw; /* unprotected port; core side */
     void (*on_event)(enum session_event event, const struct session_leg *leg, struct span detail,
                      void *ctx);
+    /* What passes between us and "edge" or "pdp" for a leg, for the recorder; may be NULL. */
+    void (*on_aside)(const struct session_leg *leg, const char *party, bool outgoing,
+                     const char *what, void *ctx);
     void *ctx;
 };
 

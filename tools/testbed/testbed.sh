@@ -8,9 +8,15 @@
 #   gm  10.46.1.0/24   phones .101 ..., P-CSCF .10, edge (access media) .36
 #   mw  10.46.2.0/24   P-CSCF .11, S-CSCF .20, PDP .30, edge (ng .35, core media .37)
 #
-# TESTBED_BIN  where the programs are; TESTBED_DIR  where logs and results go.
+# TESTBED_BIN    where the programs are
+# TESTBED_DIR    where logs and results go
+# TESTBED_LOCAL  1: no namespaces; the daemons run on the loopback addresses of the sample files (no IPsec), as any user
 
-testbed_run=/run/portcullis
+if [ "${TESTBED_LOCAL:-0}" = 1 ]; then
+    testbed_run=$TESTBED_DIR/run
+else
+    testbed_run=/run/portcullis
+fi
 
 # testbed_join NAMESPACE BRIDGE ADDRESS...: one interface named after the bridge, with all the addresses.
 testbed_join() {
@@ -39,22 +45,44 @@ testbed_up() {
     testbed_join edge gm 10.46.1.36
 }
 
-# testbed_config SAMPLE: the sample file with the lab's addresses in place of the loopback ones.
+# testbed_config SAMPLE: the sample file with the lab's addresses in place of the loopback ones, and its own folders.
 testbed_config() {
-    local out=$TESTBED_DIR/$(basename "$1")
-    sed -e 's/127\.0\.0\.10\b/10.46.1.10/g' -e 's/127\.0\.0\.11\b/10.46.2.11/g' \
-        -e 's/127\.0\.0\.20\b/10.46.2.20/g' -e 's/127\.0\.0\.30\b/10.46.2.30/g' \
-        -e 's/127\.0\.0\.35\b/10.46.2.35/g' -e 's/127\.0\.0\.36\b/10.46.1.36/g' \
-        -e 's/127\.0\.0\.37\b/10.46.2.37/g' -e "s#/var/lib/portcullis#$testbed_run/state#g" \
+    local out=$TESTBED_DIR/$(basename "$1") addresses=()
+    [ "${TESTBED_LOCAL:-0}" = 1 ] || addresses=(
+        -e 's/127\.0\.0\.10\b/10.46.1.10/g' -e 's/127\.0\.0\.11\b/10.46.2.11/g'
+        -e 's/127\.0\.0\.20\b/10.46.2.20/g' -e 's/127\.0\.0\.30\b/10.46.2.30/g'
+        -e 's/127\.0\.0\.35\b/10.46.2.35/g' -e 's/127\.0\.0\.36\b/10.46.1.36/g'
+        -e 's/127\.0\.0\.37\b/10.46.2.37/g')
+    sed "${addresses[@]}" -e "s#/var/lib/portcullis#$testbed_run/state#g" -e "s#/run/portcullis#$testbed_run#g" \
         -e "s#/etc/portcullis#$TESTBED_DIR#g" "$1" >"$out"
+    case ${TESTBED_LOCAL:-0}:$out in 0:*/edge.yaml) testbed_set "$out" control.allow '[10.46.2.0/24]' ;; esac
     echo "$out"
+}
+
+# testbed_set FILE OPTION VALUE: gives an option of a sample file ("security.ipsec") another value.
+testbed_set() {
+    local section=${2%.*} key=${2##*.}
+    [ "$section" != "$2" ] || section=
+    awk -v section="$section" -v key="$key" -v value="$3" '
+        /^[a-z_]+:/ { in_section = ($0 ~ "^" section ":") }
+        section == "" && $0 ~ "^#? ?" key ":" { print key ": " value; done = 1; next }
+        section != "" && in_section && $0 ~ "^ +#? ?" key ":" { print "  " key ": " value; done = 1; next }
+        { print }
+        END { exit !done }' "$1" >"$1.new" && mv "$1.new" "$1" || { echo "testbed: $1 has no $2" >&2; return 1; }
+}
+
+# testbed_in NAMESPACE COMMAND...: there, or here without namespaces.
+testbed_in() {
+    local ns=$1
+    shift
+    if [ "${TESTBED_LOCAL:-0}" = 1 ]; then "$@"; else ip netns exec "$ns" "$@"; fi
 }
 
 # testbed_start DAEMON: in its namespace, from conf/DAEMON.yaml; waits until its control socket answers.
 testbed_start() {
     local name=$1 i
     mkdir -p "$testbed_run/state"
-    ip netns exec "$name" "$TESTBED_BIN/$name" --config "$TESTBED_DIR/$name.yaml" >>"$TESTBED_DIR/$name.log" 2>&1 &
+    testbed_in "$name" "$TESTBED_BIN/$name" --config "$TESTBED_DIR/$name.yaml" >>"$TESTBED_DIR/$name.log" 2>&1 &
     echo $! >"$testbed_run/$name.pid"
     for ((i = 0; i < 200; i++)); do
         "$TESTBED_BIN/imsctl" --socket "$testbed_run/$name.sock" status >/dev/null 2>&1 && return 0

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pcscf/program/program.h"
+
+static const char *const failure_names[] = {"reject", "allow", NULL};
+static const char *const timer_names[] = {"rfc3261", "3gpp", NULL};
+
+#define AT(member) offsetof(struct pcscf_config, member)
+
+const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
+    {"realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+     .help = "Our network's domain name: P-Visited-Network-ID, the operator in P-Charging-Vector, "
+             "the Diameter realm."},
+
+    {"gm.address", CONF_ADDR_PORT, AT(gm), .fallback = "127.0.0.10:5060",
+     .help = "Where phones reach us in the clear, UDP and TCP. It must be an address of this "
+             "machine; what phones are told is this address."},
+    {"gm.port_ps", CONF_INT, AT(port_ps), .fallback = "5062", .min = 1, .max = 65535,
+     .help = "Protected server port (TS 33.203 7.1): takes nothing that did not come through an "
+             "IPsec SA."},
+    {"gm.port_pc", CONF_PORTS, AT(port_pc), .fallback = "5063-5066",
+     .help = "Protected client ports: 4 to 16. Each new SA set of a phone takes another one."},
+    {"gm.tcp", CONF_BOOL, AT(gm_tcp), .fallback = "true", .help = "TCP besides UDP."},
+    {"gm.timers", CONF_ENUM, AT(timers), .fallback = "3gpp", .names = timer_names,
+     .help = "Timers of transactions with phones: 3gpp is T1 2 s, T2 16 s, T4 17 s (TS 24.229 "
+             "table 7.7.1), rfc3261 a quarter of it, for wired access."},
+    {"gm.rate", CONF_INT, AT(rate), .fallback = "50", .min = 0, .max = 1000000,
+     .unit = "messages/s",
+     .help = "What one address may send in the long run; more is dropped and counted. 0 = no "
+             "bound."},
+    {"gm.burst", CONF_INT, AT(burst), .fallback = "200", .min = 1, .max = 1000000,
+     .unit = "messages", .help = "What one address may send at once."},
+    {"gm.message_max", CONF_SIZE, AT(message_max), .fallback = "65535", .min = 1500, .max = 65535,
+     .help = "The largest message taken from a phone."},
+
+    {"mw.address", CONF_ADDR_PORT, AT(mw), .fallback = "127.0.0.11:5070",
+     .help = "Where the core reaches us, UDP and TCP."},
+    {"mw.core", CONF_STRING, AT(core), .fallback = "", .sample = "sip:127.0.0.20:6060",
+     .help = "Where REGISTER goes: the URI of the I-CSCF or S-CSCF. \"\" = by DNS, from the domain "
+             "the phone names (RFC 3263)."},
+    {"mw.check_route", CONF_BOOL, AT(route_check), .fallback = "true",
+     .help = "Refuse (400) an initial request whose Route is not the registered Service-Route (TS "
+             "24.229 5.2.6.3.3); false = the Service-Route takes its place."},
+
+    {"security.ipsec", CONF_BOOL, AT(ipsec), .fallback = "true",
+     .help = "Agree on IPsec with phones (RFC 3329, TS 33.203). Needs CAP_NET_ADMIN and ESP in "
+             "the kernel."},
+    {"security.require_ipsec", CONF_BOOL, AT(require_ipsec), .fallback = "true",
+     .help = "Refuse (421) phones that do not offer it. false lets softphones in: they are known "
+             "by address and port alone."},
+    {"security.legacy_algorithms", CONF_BOOL, AT(legacy), .fallback = "false",
+     .help = "Also hmac-md5-96 and des-ede3-cbc, behind all others: some phones and test "
+             "equipment know nothing else."},
+    {"security.challenge_time", CONF_DURATION, AT(pending), .fallback = "4 min",
+     .min = 30 * 1000000ll, .max = 600 * 1000000ll,
+     .help = "How long an SA set waits for the answer to its challenge (reg-await-auth, TS 24.229 "
+             "table 7.8.2)."},
+    {"security.slack", CONF_DURATION, AT(slack), .fallback = "30 s", .min = 0,
+     .max = 600 * 1000000ll, .help = "How long an SA outlives the registration (TS 33.203 7.4)."},
+    {"security.linger", CONF_DURATION, AT(linger), .fallback = "128 s", .min = 1000000,
+     .max = 600 * 1000000ll,
+     .help = "How long a replaced or deregistered SA set stays for what is under way: 64 * T1 of "
+             "the phones."},
+
+    {"media.anchor", CONF_BOOL, AT(media), .fallback = "true",
+     .help = "Send media through the edge. false = phones send media past us, nothing is checked."},
+    {"media.edge", CONF_ADDR_PORT, AT(edge), .fallback = "127.0.0.35:2223",
+     .help = "The edge's control port (ng protocol); a stock rtpengine works too, without "
+             "tokens."},
+    {"media.retry", CONF_DURATION, AT(edge_retry), .fallback = "500 ms", .min = 10000,
+     .max = 10 * 1000000ll, .help = "A command is repeated after this long without an answer."},
+    {"media.timeout", CONF_DURATION, AT(edge_timeout), .fallback = "2 s", .min = 50000,
+     .max = 30 * 1000000ll, .help = "The edge is silent after this long."},
+    {"media.on_failure", CONF_ENUM, AT(edge_failure), .fallback = "reject", .names = failure_names,
+     .help = "When the edge refuses or is silent: reject the call, or allow it without "
+             "anchoring."},
+
+    {"pdp.enabled", CONF_BOOL, AT(pdp), .fallback = "true",
+     .help = "Ask a PDP (or PCRF) over Rx before media is let through."},
+    {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
+     .help = "Where it listens: Diameter over TCP."},
+    {"pdp.identity", CONF_STRING, AT(pdp_identity),
+     .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
+    {"pdp.our_identity", CONF_STRING, AT(identity),
+     .fallback = "pcscf.ims.mnc001.mcc001.3gppnetwork.org", .help = "Ours."},
+    {"pdp.application", CONF_STRING, AT(application), .fallback = "ims.voice",
+     .help = "AF-Application-Identifier: what policies may look at."},
+    {"pdp.timeout", CONF_DURATION, AT(pdp_timeout), .fallback = "2 s", .min = 50000,
+     .max = 30 * 1000000ll, .help = "The PDP is silent after this long."},
+    {"pdp.on_failure", CONF_ENUM, AT(pdp_failure), .fallback = "reject", .names = failure_names,
+     .help = "When the PDP is silent: reject the call, or allow it (the gates stay down unless the "
+             "edge lets media through without tokens). A refusal always refuses."},
+
+    {"limits.phones", CONF_INT, AT(phones), .fallback = "100000", .min = 1, .max = 10000000,
+     .help = "Most phones at a time; more get 503."},
+    {"limits.calls", CONF_INT, AT(calls), .fallback = "20000", .min = 1, .max = 1000000,
+     .help = "Most call legs at a time; more get 503."},
+    {"trace", CONF_BOOL, AT(trace), .fallback = "true",
+     .help = "Keep the messages of the latest calls for imsctl ladder."},
+};
+
+void pcscf_check_options(const struct conf *conf, struct conf_report *report)
+{
+    const struct pcscf_config *c = conf_values(conf, 0);
+    int n_pc = c->port_pc.last - c->port_pc.first + 1;
+
+    if (n_pc < 4 || n_pc > REGISTER_PC_MAX)
+        conf_fault(conf, report, "gm.port_pc", "Give 4 to 16 ports, such as 5063-5066.",
+                   "gm.port_pc has %d ports", n_pc);
+    if (c->port_ps == c->gm.port ||
+        (c->port_ps >= c->port_pc.first && c->port_ps <= c->port_pc.last))
+        conf_fault(conf, report, "gm.port_ps",
+                   "Take a port that is neither that of gm.address nor in gm.port_pc.",
+                   "gm.port_ps is used twice");
+    if (c->gm.port >= c->port_pc.first && c->gm.port <= c->port_pc.last)
+        conf_fault(conf, report, "gm.port_pc", "Leave the port of gm.address out.",
+                   "gm.port_pc holds the port of gm.address");
+    if (addr_eq(&c->gm, &c->mw))
+        conf_fault(conf, report, "mw.address", "Give it a port or an address of its own.",
+                   "mw.address is the same as gm.address");
+    if (c->require_ipsec && !c->ipsec)
+        conf_fault(conf, report, "security.require_ipsec",
+                   "Set security.ipsec: true, or security.require_ipsec: false.",
+                   "IPsec is required of phones but switched off here");
+}

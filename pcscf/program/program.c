@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pcscf/program/program.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- self-test ------------------------------------------------------------------------------- */
+
+static int check_esp(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+
+    return c->ipsec ? daemon_check_esp(ret) : 0;
+}
+
+static int check_capability(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+
+    return c->ipsec ? daemon_check_capability(12, "CAP_NET_ADMIN", ret) : 0;
+}
+
+static int check_ports(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+    int rc = daemon_check_bind(&c->gm, SOCK_DGRAM, ret);
+
+    return rc != 0 ? rc : daemon_check_bind(&c->mw, SOCK_DGRAM, ret);
+}
+
+static const struct daemon_check checks[] = {
+    {"ports", true, check_ports},
+    {"CAP_NET_ADMIN", true, check_capability},
+    {"kernel ESP", true, check_esp},
+};
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+static int fork_children(const void *config, void **ret_early, struct daemon_finding *ret_finding)
+{
+    const struct pcscf_config *c = config;
+    struct ipsec_charon *charon = NULL;
+    int rc = c->ipsec ? ipsec_charon_start(&charon) : 0;
+
+    if (rc != 0) {
+        daemon_find(ret_finding,
+                    "Install the packages strongswan-libcharon and libstrongswan, or set "
+                    "security.ipsec: false.",
+                    "the IPsec process cannot be started: %s", strerror(-rc));
+        return rc;
+    }
+    *ret_early = charon;
+    return 0;
+}
+
+static void stop_early(void *early)
+{
+    if (early)
+        ipsec_charon_free(early);
+}
+
+static void on_ipsec_down(const char *reason, void *ctx)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_ERROR, "ipsec.down", OBS_TEXT("why", reason),
+            OBS_TEXT("effect", "no new security associations until it is back"));
+}
+
+static void on_ipsec_up(void *ctx)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_NOTICE, "ipsec.up", OBS_BOOL("ready", true));
+}
+
+static int open_ipsec(struct program *p, struct daemon_finding *f)
+{
+    static const struct ipsec_events events = {.on_down = on_ipsec_down, .on_up = on_ipsec_up};
+    const struct pcscf_config *c = p->config;
+    struct ipsec_charon_options o = {.sets = (unsigned)c->phones};
+    const struct ipsec_health *health;
+    struct addr a = c->gm;
+    int rc;
+
+    if (!p->charon)
+        return 0;
+    a.port = (uint16_t)c->port_ps;
+    o.ports[o.n_ports++] = a;
+    for (unsigned port = c->port_pc.first; port <= c->port_pc.last; port++) {
+        a.port = (uint16_t)port;
+        o.ports[o.n_ports++] = a;
+    }
+    rc = ipsec_charon_open(p->charon, daemon_loop(p->daemon), &o);
+    if (rc != 0) {
+        daemon_find(f, "Look at the log above; CAP_NET_ADMIN and the kernel's XFRM are needed.",
+                    "the IPsec process does not answer: %s", strerror(-rc));
+        return rc;
+    }
+    p->ipsec = ipsec_charon_port(p->charon);
+    health = ipsec_health(&p->ipsec);
+    if (!health->ready) {
+        daemon_find(f, health->remedy, "IPsec cannot be used: %s", health->problem);
+        return -EOPNOTSUPP;
+    }
+    ipsec_listen(&p->ipsec, &events, p);
+    return 0;
+}
+
+static void on_diameter_log(void *ctx, const char *line)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "diameter.process", OBS_TEXT("says", line));
+}
+
+static void on_peer(void *ctx, struct span host, bool up)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), up ? OBS_NOTICE : OBS_WARN, up ? "pdp.up" : "pdp.down",
+            OBS_SPAN("peer", host));
+}
+
+static int open_diameter(struct program *p, struct daemon_finding *f)
+{
+    const struct pcscf_config *c = p->config;
+    struct diameter_fd_conf conf = {.identity = c->identity,
+                                    .realm = c->realm,
+                                    .local = c->mw,
+                                    .apps = {DIAMETER_APP_RX},
+                                    .n_apps = 1,
+                                    .peers = {{c->pdp_identity, c->pdp_address}},
+                                    .n_peers = 1,
+                                    .on_log = on_diameter_log,
+                                    .log_ctx = p};
+    int rc;
+
+    if (!c->pdp)
+        return 0;
+    conf.local.port = 0;
+    rc = diameter_fd_new(daemon_loop(p->daemon), &conf, &p->diameter);
+    if (rc != 0) {
+        daemon_find(f,
+                    "Check pdp.our_identity and pdp.address; the packages libfdcore6 and "
+                    "libfdproto6 are needed.",
+                    "Diameter cannot be started: %s", strerror(-rc));
+        return rc;
+    }
+    diameter_on_peer(p->diameter, on_peer, p);
+    return 0;
+}
+
+static void core_settings(const struct program *p, struct core_options *o)
+{
+    const struct pcscf_config *c = p->config;
+    const struct ipsec_health *health = p->charon ? ipsec_health(&p->ipsec) : NULL;
+
+    *o = (struct core_options){
+        .gm = c->gm,
+        .mw = c->mw,
+        .port_ps = (uint16_t)c->port_ps,
+        .port_pc = c->port_pc.first,
+        .n_pc = (unsigned)(c->port_pc.last - c->port_pc.first + 1),
+        .tcp = c->gm_tcp,
+        .phone_timers = c->timers == 1 ? SIP_TIMERS_UE : SIP_TIMERS_RFC,
+        .transport = sip_transport_options_default,
+        .layer = sip_layer_options_default,
+        .phones = (unsigned)c->phones,
+        .access = {.rate = (unsigned)c->rate,
+                   .burst = (unsigned)c->burst,
+                   .sources = 65536,
+                   .message_max = c->message_max},
+        .registration = {.require_ipsec = c->require_ipsec,
+                         .pending = (unsigned)(c->pending / SEC),
+                         .slack = (unsigned)(c->slack / SEC),
+                         .linger = (unsigned)(c->linger / SEC),
+                         .visited = span_str(c->realm),
+                         .core = span_str(c->core)},
+        .session = {.legs = (unsigned)c->calls,
+                    .on_media_failure = c->edge_failure ? SESSION_ALLOW : SESSION_REJECT,
+                    .on_pdp_failure = c->pdp_failure ? SESSION_ALLOW : SESSION_REJECT,
+                    .on_route_mismatch = c->route_check ? SESSION_REJECT : SESSION_ALLOW},
+        .media = {.local = c->mw,
+                  .retry = c->edge_retry,
+                  .timeout = c->edge_timeout,
+                  .limit = 4096},
+        .authorize = {.timeout = c->pdp_timeout, .application = span_str(c->application)},
+    };
+    o->media.local.port = 0;
+    if (c->media)
+        o->media.edge = c->edge;
+    if (health)
+        o->registration.algorithms =
+            secagree_policy_default(c->legacy, health->algs, health->ealgs);
+    snprintf(o->ioi, sizeof(o->ioi), "%s", c->realm);
+}
+
+static int open_core(struct program *p, struct daemon_finding *f)
+{
+    struct core_env env = {.loop = daemon_loop(p->daemon),
+                           .net = p->net,
+                           .rnd = daemon_rnd(p->daemon),
+                           .ipsec = p->charon ? &p->ipsec : NULL,
+                           .diameter = p->diameter,
+                           .on_register = report_register,
+                           .on_session = report_session,
+                           .on_aside = p->config->trace ? report_aside : NULL,
+                           .on_bad = report_bad,
+                           .ctx = p};
+    struct core_options options;
+    int rc;
+
+    core_settings(p, &options);
+    rc = core_new(&env, &options, &p->core, p->failed_port);
+    if (rc != 0)
+        daemon_find(f,
+                    rc == -EADDRINUSE ? "Stop the program that has the port, or change gm or mw in "
+                                        "the configuration."
+                    : rc == -EADDRNOTAVAIL
+                        ? "Give gm.address and mw.address addresses of this machine."
+                        : "The message says which port; see gm, mw and media in the "
+                          "configuration.",
+                    "%s cannot be opened: %s", p->failed_port[0] ? p->failed_port : "the core",
+                    strerror(-rc));
+    else if (p->config->trace)
+        sip_transport_set_tap(core_transport(p->core), report_tap, p);
+    return rc;
+}
+
+static void close_all(struct program *p)
+{
+    core_free(p->core);
+    diameter_free(p->diameter);
+    if (p->net)
+        net_free(p->net);
+    free(p);
+}
+
+static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
+{
+    struct program *p = calloc(1, sizeof(*p));
+    int rc;
+
+    if (!p)
+        return -ENOMEM;
+    p->daemon = d;
+    p->config = daemon_config(d);
+    p->charon = early;
+    rc = sip_init();
+    if (rc == 0)
+        rc = net_new(daemon_loop(d), &p->net);
+    if (rc == 0)
+        rc = open_ipsec(p, f);
+    if (rc == 0)
+        rc = open_diameter(p, f);
+    if (rc == 0)
+        rc = open_core(p, f);
+    if (rc == 0)
+        rc = report_new(p);
+    if (rc == 0)
+        rc = commands_new(p);
+    if (rc != 0) {
+        close_all(p);
+        return rc;
+    }
+    *ret_role = p;
+    return 0;
+}
+
+static void stop(struct daemon *d, void *role)
+{
+    (void)d;
+    close_all(role);
+}
+
+const struct daemon_role pcscf_role = {
+    .name = "pcscf",
+    .summary = "P-CSCF: the phones' door to the IMS, with IPsec",
+    .options = PCSCF_OPTIONS,
+    .check_options = pcscf_check_options,
+    .checks = checks,
+    .n_checks = ARRAY_LEN(checks),
+    .fork_children = fork_children,
+    .start = start,
+    .stop = stop,
+    .stop_early = stop_early,
+    .status = commands_status,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens, for people: one log line and one count an event, and the messages of the latest
+ * calls. */
+#include <stdio.h>
+
+#include "pcscf/program/program.h"
+
+enum {
+    M_REGISTER,
+    M_SESSION,
+    M_BAD,
+    M_PHONES,
+    M_LEGS,
+    M_TOO_FAST,
+    M_TOO_LARGE,
+    M_NO_ASSOCIATION,
+    M_EDGE,
+    M_PDP,
+    M_RECEIVED,
+    M_RETRANSMITTED,
+};
+
+static const char *register_names[REGISTER_EVENT_COUNT];
+static const char *const session_names[SESSION_EVENT_COUNT] = {
+    [SESSION_CALL_STARTED] = "call_started",     [SESSION_CALL_ANSWERED] = "call_answered",
+    [SESSION_CALL_ENDED] = "call_ended",         [SESSION_UNKNOWN_PHONE] = "unknown_phone",
+    [SESSION_FOREIGN_DIALOG] = "foreign_dialog", [SESSION_ROUTE_MISMATCH] = "route_mismatch",
+    [SESSION_PHONE_GONE] = "phone_gone",         [SESSION_MEDIA_REFUSED] = "media_refused",
+    [SESSION_MEDIA_SILENT] = "media_silent",     [SESSION_PDP_REFUSED] = "pdp_refused",
+    [SESSION_PDP_SILENT] = "pdp_silent",         [SESSION_PDP_ABORTED] = "pdp_aborted",
+    [SESSION_TOKEN_REFUSED] = "token_refused",
+};
+static const char *const edge_names[] = {"ok", "refused", "silent"};
+static const char *const pdp_names[] = {"granted", "refused", "silent"};
+
+static const struct obs_metric metrics[] = {
+    [M_REGISTER] = {"pcscf_register_total", "REGISTER requests by outcome", .label = "outcome",
+                    .values = register_names, .n_values = REGISTER_EVENT_COUNT},
+    [M_SESSION] = {"pcscf_session_total", "What happened to calls and requests", .label = "event",
+                   .values = session_names, .n_values = SESSION_EVENT_COUNT},
+    [M_BAD] = {"pcscf_bad_messages_total", "Messages that could not be understood"},
+    [M_PHONES] = {"pcscf_phones", "Phones known now", .type = OBS_GAUGE},
+    [M_LEGS] = {"pcscf_legs", "Call legs now", .type = OBS_GAUGE},
+    [M_TOO_FAST] = {"pcscf_too_fast_total", "Messages dropped: source over its rate",
+                    .type = OBS_GAUGE},
+    [M_TOO_LARGE] = {"pcscf_too_large_total", "Messages dropped: too large", .type = OBS_GAUGE},
+    [M_NO_ASSOCIATION] = {"pcscf_no_association_total",
+                          "Requests on a protected port from no SA set we know", .type = OBS_GAUGE},
+    [M_EDGE] = {"pcscf_edge_commands_total", "Commands to the media edge by outcome",
+                .type = OBS_GAUGE, .label = "outcome", .values = edge_names, .n_values = 3},
+    [M_PDP] = {"pcscf_pdp_requests_total", "AAR to the PDP by outcome", .type = OBS_GAUGE,
+               .label = "outcome", .values = pdp_names, .n_values = 3},
+    [M_RECEIVED] = {"pcscf_requests_total", "New SIP requests", .type = OBS_GAUGE},
+    [M_RETRANSMITTED] = {"pcscf_request_retransmissions_total", "Requests received again",
+                         .type = OBS_GAUGE},
+};
+
+static void collect(void *ctx)
+{
+    struct program *p = ctx;
+    const struct core_counters *c = core_counters(p->core);
+    const struct sip_layer_counters *sip = sip_layer_counters(core_layer(p->core));
+    const struct media *edge = core_media(p->core);
+    const struct authorize *pdp = core_authorize(p->core);
+
+    obs_set(p->metrics, M_PHONES, 0, (int64_t)bindings_count(core_bindings(p->core)));
+    obs_set(p->metrics, M_LEGS, 0, (int64_t)session_legs(core_session(p->core)));
+    obs_set(p->metrics, M_TOO_FAST, 0, (int64_t)c->too_fast);
+    obs_set(p->metrics, M_TOO_LARGE, 0, (int64_t)c->too_large);
+    obs_set(p->metrics, M_NO_ASSOCIATION, 0, (int64_t)c->no_association);
+    obs_set(p->metrics, M_RECEIVED, 0, (int64_t)sip->requests);
+    obs_set(p->metrics, M_RETRANSMITTED, 0, (int64_t)sip->request_retransmissions);
+    if (edge) {
+        obs_set(p->metrics, M_EDGE, 0, (int64_t)media_counters(edge)->ok);
+        obs_set(p->metrics, M_EDGE, 1, (int64_t)media_counters(edge)->refused);
+        obs_set(p->metrics, M_EDGE, 2, (int64_t)media_counters(edge)->silent);
+    }
+    if (pdp) {
+        obs_set(p->metrics, M_PDP, 0, (int64_t)authorize_counters(pdp)->granted);
+        obs_set(p->metrics, M_PDP, 1, (int64_t)authorize_counters(pdp)->refused);
+        obs_set(p->metrics, M_PDP, 2, (int64_t)authorize_counters(pdp)->silent);
+    }
+}
+
+int report_new(struct program *p)
+{
+    struct obs_metrics *m = daemon_metrics(p->daemon);
+    int rc;
+
+    for (int e = 0; e < REGISTER_EVENT_COUNT; e++)
+        register_names[e] = register_event_name((enum register_event)e);
+    rc = obs_metrics_add(m, metrics, ARRAY_LEN(metrics), &p->metrics);
+    return rc != 0 ? rc : obs_metrics_collector(m, collect, p);
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+static enum obs_level level_of_register(enum register_event e)
+{
+    switch (e) {
+    case REGISTER_CHALLENGED:
+    case REGISTER_GRANTED:
+    case REGISTER_REFRESHED:
+    case REGISTER_REMOVED:
+    case REGISTER_EXPIRED:
+        return OBS_INFO;
+    default:
+        return OBS_WARN;
+    }
+}
+
+void report_register(enum register_event e, const struct binding *b, struct span detail, void *ctx)
+{
+    struct program *p = ctx;
+    char event[40];
+
+    obs_count(p->metrics, M_REGISTER, e);
+    snprintf(event, sizeof(event), "register.%s", register_event_name(e));
+    if (b)
+        OBS_LOG(daemon_log(p->daemon), level_of_register(e), event,
+                OBS_ID("impi", span_str(b->impi)), OBS_ADDR("phone", &b->source.remote),
+                OBS_SPAN("detail", detail));
+    else
+        OBS_LOG(daemon_log(p->daemon), level_of_register(e), event, OBS_SPAN("detail", detail));
+}
+
+static void name_call(struct program *p, const struct session_view *v,
+                      const struct session_leg *leg)
+{
+    const struct binding *b = session_leg_binding(leg);
+
+    obs_recorder_name(daemon_recorder(p->daemon), v->call_id, span_str(v->icid));
+    if (b->identities.n)
+        obs_recorder_name(daemon_recorder(p->daemon), v->call_id, span_str(b->identities.uri[0]));
+}
+
+void report_session(enum session_event e, const struct session_leg *leg, struct span detail,
+                    void *ctx)
+{
+    struct program *p = ctx;
+    struct obs_log *log = daemon_log(p->daemon);
+    enum obs_level level = e <= SESSION_CALL_ENDED ? OBS_INFO : OBS_WARN;
+    struct session_view v;
+    char event[40];
+
+    obs_count(p->metrics, M_SESSION, e);
+    snprintf(event, sizeof(event), "session.%s", session_names[e]);
+    if (!leg) {
+        OBS_LOG(log, level, event, OBS_SPAN("detail", detail));
+        return;
+    }
+    session_view_leg(leg, &v);
+    if (e == SESSION_CALL_STARTED && p->config->trace)
+        name_call(p, &v, leg);
+    OBS_LOG(log, level, event, OBS_TEXT("icid", v.icid), OBS_SPAN("call_id", v.call_id),
+            OBS_TEXT("side", v.originating ? "originating" : "terminating"),
+            OBS_ID("impi", span_str(v.impi)), OBS_SPAN("detail", detail));
+}
+
+void report_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx)
+{
+    struct program *p = ctx;
+
+    obs_count(p->metrics, M_BAD, 0);
+    OBS_LOG(daemon_log(p->daemon), OBS_INFO, "sip.bad_message", OBS_ADDR("from", &flow->remote),
+            OBS_UINT("answered", reject->status), OBS_TEXT("why", reject->reason));
+}
+
+/* ---- the recorder -------------------------------------------------------------------------------- */
+
+/* Call-ID without parsing: the recorder may not cost what the parser costs. */
+static struct span find_call_id(struct span raw)
+{
+    for (struct span rest = raw, line; rest.p;) {
+        line = span_cut(&rest, '\n');
+        if (line.n < 3)
+            break;
+        if (span_starts_nocase(line, SPAN("call-id:")))
+            return span_trim(span_sub(line, 8, line.n));
+        if (span_starts_nocase(line, SPAN("i:")))
+            return span_trim(span_sub(line, 2, line.n));
+    }
+    return SPAN_NONE;
+}
+
+static struct span party(char *room, size_t size, const struct sip_flow *flow)
+{
+    bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
+    char ip[ADDR_TEXT_MAX];
+    int n = snprintf(room, size, "%s %s", core ? "core" : "phone", addr_ip_text(&flow->remote, ip));
+
+    return span_of(room, (size_t)n);
+}
+
+void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx)
+{
+    struct program *p = ctx;
+    const char *endpoint = sip_endpoint_name(flow->endpoint);
+    char room[80];
+    struct span other = party(room, sizeof(room), flow), us = SPAN("pcscf");
+    struct obs_message m = {.wall = loop_wall(daemon_loop(p->daemon)),
+                            .call = find_call_id(raw),
+                            .from = outgoing ? us : other,
+                            .to = outgoing ? other : us,
+                            .transport = flow->proto == NET_TCP ? "tcp" : "udp",
+                            .guarded = strncmp(endpoint, "port_", 5) == 0,
+                            .text = raw};
+
+    if (m.call.n)
+        obs_record(daemon_recorder(p->daemon), &m);
+}
+
+void report_aside(const struct session_leg *leg, const char *party_name, bool outgoing,
+                  const char *what, void *ctx)
+{
+    struct program *p = ctx;
+    struct span us = SPAN("pcscf"), other = span_str(party_name);
+    struct session_view v;
+    struct obs_message m = {.wall = loop_wall(daemon_loop(p->daemon)),
+                            .from = outgoing ? us : other,
+                            .to = outgoing ? other : us,
+                            .transport = strcmp(party_name, "pdp") == 0 ? "rx" : "ng",
+                            .text = span_str(what)};
+
+    session_view_leg(leg, &v);
+    m.call = v.call_id;
+    obs_record(daemon_recorder(p->daemon), &m);
+}

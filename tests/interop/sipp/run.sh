@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# tests/interop/sipp/run.sh BIN: sipp as two independent phones without IPsec: AKAv1-MD5 and digest registration, a call
+# and a MESSAGE between them, through all four daemons on loopback.
+set -u
+here=$(cd "$(dirname "$0")/../../.." && pwd)
+scenarios=$here/tests/interop/sipp
+TESTBED_DIR=$(mktemp -d "${TMPDIR:-/tmp}/portcullis-test.XXXXXX") || exit 1
+export TESTBED_BIN=$1 TESTBED_DIR TESTBED_LOCAL=1
+# shellcheck source=tools/testbed/testbed.sh
+. "$here/tools/testbed/testbed.sh"
+realm=$testbed_realm
+finish() {
+    testbed_stop pcscf scscf edge pdp
+    rm -rf "$TESTBED_DIR"
+    exit "$1"
+}
+fail() {
+    echo "FAILED: $*"
+    tail -n 15 "$TESTBED_DIR"/*.log "$TESTBED_DIR"/*.out 2>/dev/null
+    finish 1
+}
+
+for sample in "$here"/conf/*.yaml; do testbed_config "$sample" >/dev/null; done
+testbed_set "$TESTBED_DIR/pcscf.yaml" security.ipsec false && testbed_set "$TESTBED_DIR/pcscf.yaml" security.require_ipsec false &&
+    testbed_set "$TESTBED_DIR/pcscf.yaml" gm.timers rfc3261 && testbed_set "$TESTBED_DIR/scscf.yaml" auth.avoid_nul_res true ||
+    fail "the sample files do not have the options"
+for name in pdp edge scscf pcscf; do testbed_start $name || fail "$name does not start"; done
+
+# alice has a card, bob a password.
+K=465b5ce8b199b49faa5f0a2ee238a6bc OP=cdc202d5123e20f62b6d676ac72cb318
+{
+    imsctl subscriber add --impi "alice@$realm" --impu "sip:alice@$realm" --k $K --op $OP &&
+        imsctl subscriber add --impi "bob@$realm" --impu "sip:bob@$realm" --password secret
+} >"$TESTBED_DIR/imsctl.log" 2>&1 || fail "subscribers cannot be added"
+printf 'SEQUENTIAL\nalice;alice@%s;[authentication username=alice@%s aka_OP=0x%s aka_K=0x%s aka_AMF=0x8000]\n' \
+    "$realm" "$realm" $OP $K >"$TESTBED_DIR/alice.csv"
+printf 'SEQUENTIAL\nbob;bob@%s;[authentication username=bob@%s password=secret]\n' "$realm" "$realm" >"$TESTBED_DIR/bob.csv"
+printf 'SEQUENTIAL\nalice;bob;\n' >"$TESTBED_DIR/call.csv"
+
+phone() { # IP SCENARIO CSV NAME [sipp options...]
+    local ip=$1 scenario=$2 csv=$3 name=$4
+    shift 4
+    sipp 127.0.0.10:5060 -i "$ip" -p 5060 -sf "$scenarios/$scenario.xml" -inf "$TESTBED_DIR/$csv.csv" -key realm "$realm" \
+        -key service_route ", <sip:orig@127.0.0.20:6060;lr>" -key expires 600 -m 1 -nostdin -timeout 20 -timeout_error \
+        -trace_err -error_file "$TESTBED_DIR/$name.log" "$@" >"$TESTBED_DIR/$name.out" 2>&1
+}
+
+phone 127.0.0.101 register alice alice || fail "alice (AKAv1-MD5) is not registered"
+phone 127.0.0.102 register bob bob || fail "bob (digest) is not registered"
+echo "registered: alice with AKAv1-MD5, bob with digest"
+phone 127.0.0.102 uas_call bob bob-uas &
+uas=$!
+phone 127.0.0.101 uac_call call alice-uac || fail "the call failed"
+wait $uas || fail "the called side of the call failed"
+echo "called: alice bob"
+phone 127.0.0.102 uas_message bob bob-uasm &
+uas=$!
+phone 127.0.0.101 uac_message call alice-uacm || fail "the MESSAGE failed"
+wait $uas || fail "the receiving side of the MESSAGE failed"
+echo "MESSAGE: from alice to bob"
+for ((i = 0; i < 50; i++)); do
+    imsctl cdr export --format json >"$TESTBED_DIR/cdr.json" 2>/dev/null
+    [ "$(grep -c '"role' "$TESTBED_DIR/cdr.json")" -ge 2 ] && break
+    sleep 0.1
+done
+[ "$(grep -c '"role' "$TESTBED_DIR/cdr.json")" -ge 2 ] || fail "there are no two records of the call"
+echo "records: of both halves"
+finish 0
