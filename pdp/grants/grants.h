@@ -87,7 +87,8 @@ enum { GRANTS_WATCHERS_MAX = 4 };
 int grants_new(struct loop *l, const struct rnd *rnd, const char *path,
                const struct grants_options *options, struct grants **ret_grants,
                struct store_error *ret_error);
-/* Waits for what is on its way to the disk. */
+/* Waits for what is on its way to the disk and calls its done; no watcher is told. To be freed before
+ * the rooms that use it, since those calls are theirs. */
 void grants_free(struct grants *gs);
 int grants_watch(struct grants *gs, const struct grants_watcher *watcher);
 

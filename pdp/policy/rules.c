@@ -35,10 +35,10 @@ static const struct conf_option options[] = {
      .unit = "kbit/s", .help = "Most of all components together, a direction."},
     {"codecs.audio", CONF_STRINGS, AT(audio_codecs), .fallback = "[]",
      .help = "Codecs allowed for audio, as rtpmap names them; [] = all. An offer needs one of "
-             "them, an answer must use no other. telephone-event and CN are always allowed.",
-     .sample = "[AMR, AMR-WB, EVS, PCMA, PCMU]"},
+             "them, an answer must use no other. telephone-event and CN are always allowed. For "
+             "example [AMR, AMR-WB, EVS, PCMA, PCMU]."},
     {"codecs.video", CONF_STRINGS, AT(video_codecs), .fallback = "[]",
-     .help = "The same for video.", .sample = "[H264, H265]"},
+     .help = "The same for video, for example [H264, H265]."},
     {"check_phone", CONF_BOOL, AT(check_phone), .fallback = "true",
      .help = "Refuse flows whose near end is not the address that the phone signals from."},
     {"emergency", CONF_BOOL, AT(emergency), .fallback = "true",

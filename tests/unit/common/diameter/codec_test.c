@@ -324,6 +324,17 @@ static void the_walker_names_what_is_wrong(void)
     free(b);
 }
 
+static void an_avp_longer_than_what_is_left_is_no_avp(void)
+{
+    /* Code 9999, eight octets there, twelve said. */
+    uint8_t m[] = {1, 0, 0, 28, 0xc0, 0, 1, 9, 0,    0,    0,    0, 0, 0,
+                   0, 0, 0, 0,  0,    0, 0, 0, 0x27, 0x0f, 0x40, 0, 0, 12};
+
+    CU_ASSERT_PTR_NOT_NULL(diameter_raw_check(span_of(m, sizeof(m))));
+    m[27] = 8;
+    CU_ASSERT_PTR_NULL(diameter_raw_check(span_of(m, sizeof(m))));
+}
+
 static void what_failed_avp_holds_may_be_wrong(void)
 {
     /* RFC 6733 7.5: a missing identity is shown as one without octets. */
@@ -406,6 +417,7 @@ TEST_MAIN("common/diameter/codec",
           {"what is missing is named", what_is_missing_is_named},
           {"a message that does not fit is refused", a_message_that_does_not_fit_is_refused},
           {"the walker names what is wrong", the_walker_names_what_is_wrong},
+          {"an AVP longer than what is left is no AVP", an_avp_longer_than_what_is_left_is_no_avp},
           {"what Failed-AVP holds may be wrong", what_failed_avp_holds_may_be_wrong},
           {"nesting has an end", nesting_has_an_end},
           {"octets changed at random never read past the end",
