@@ -117,6 +117,9 @@ struct charging_spool_config {
     uint64_t rotate_time;             /* and after this many microseconds; 0 = one hour */
     size_t memory_limit;              /* octets of records that wait for the disk; 0 = 32 MiB */
     uint64_t retry_time;              /* between attempts while the disk refuses; 0 = 5 s */
+    /* How long a record waits for others to share its sync, microseconds; 0 = for those of its turn
+     * of the loop. A sync costs more than all the rest of a call. */
+    uint64_t gather_time;
     const struct charging_disk *disk; /* NULL = the real one */
     const struct rnd *rnd;            /* of the hash tables; NULL = the system's */
     /* On the loop: the disk begins and ceases to refuse. May be NULL. */

@@ -25,7 +25,8 @@ struct charging_spool {
     char *dir, *name;
     struct loop_thread *thread;
     struct loop_job job;
-    struct loop_task kick; /* the records of one turn share a sync */
+    struct loop_task kick;    /* the records of one turn share a sync */
+    struct loop_timer gather; /* or those of gather_time */
     struct loop_timer retry, rotation;
     struct queue waiting, batch;
     struct spool_memory memory;
@@ -274,13 +275,27 @@ static void batch_finish(struct charging_spool *s)
         loop_timer_start(s->loop, &s->rotation, s->config.rotate_time);
 }
 
+/* Soon, with whoever joins until then. */
+static void batch_want(struct charging_spool *s)
+{
+    if (!s->config.gather_time)
+        loop_defer(s->loop, &s->kick);
+    else if (!loop_timer_running(&s->gather))
+        loop_timer_start(s->loop, &s->gather, s->config.gather_time);
+}
+
 static void batch_done(struct loop_job *job)
 {
     struct charging_spool *s = CONTAINER_OF(job, struct charging_spool, job);
 
     s->busy = false;
     batch_finish(s);
-    if (!s->rc)
+    if (s->rc)
+        return;
+    /* A whole batch is company enough. */
+    if (s->config.gather_time && s->waiting.first && s->stats.waiting_bytes < BATCH_BYTES)
+        batch_want(s);
+    else
         batch_start(s);
 }
 
@@ -291,6 +306,12 @@ static void on_kick(struct loop_task *task, void *ctx)
     (void)task;
     if (!s->stats.disk_refuses) /* then the timer does it */
         batch_start(s);
+}
+
+static void on_gathered(struct loop_timer *t, void *ctx)
+{
+    (void)t;
+    on_kick(NULL, ctx);
 }
 
 static void on_retry(struct loop_timer *t, void *ctx)
@@ -373,6 +394,7 @@ int charging_spool_new(struct loop *l, const struct charging_spool_config *confi
         s->fd = -1;
         s->job = (struct loop_job){.run = batch_run, .done = batch_done};
         loop_task_init(&s->kick, on_kick, s);
+        loop_timer_init(&s->gather, on_gathered, s);
         loop_timer_init(&s->retry, on_retry, s);
         loop_timer_init(&s->rotation, on_rotation, s);
         queue_init(&s->waiting);
@@ -406,6 +428,7 @@ void charging_spool_free(struct charging_spool *s)
         return;
     s->closing = true;
     loop_task_cancel(&s->kick);
+    loop_timer_stop(s->loop, &s->gather);
     loop_timer_stop(s->loop, &s->retry);
     loop_timer_stop(s->loop, &s->rotation);
     loop_thread_free(s->thread);
@@ -458,7 +481,7 @@ int charging_spool_append(struct charging_spool *s, const struct cdr *c, void (*
     s->stats.waiting++;
     s->stats.waiting_bytes += size;
     if (!s->busy && !s->closing)
-        loop_defer(s->loop, &s->kick);
+        batch_want(s);
     return 0;
 }
 

@@ -68,6 +68,10 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
      .max = 1ll << 40, .help = "A new file begins above this size."},
     {"cdr.rotate_time", CONF_DURATION, AT(cdr_rotate_time), .fallback = "1 h", .min = 1000000,
      .max = 604800 * 1000000ll, .help = "And after this long."},
+    {"cdr.gather_time", CONF_DURATION, AT(cdr_gather_time), .fallback = "50 ms", .min = 0,
+     .max = 10 * 1000000ll,
+     .help = "How long a record waits for others to share its write to the disk; the call is kept "
+             "in memory until it is there. 0 s = not at all, at the price of a sync for each."},
     {"cdr.messages", CONF_BOOL, AT(cdr_messages), .fallback = "true",
      .help = "A record for each MESSAGE (SMS), not only for calls."},
 

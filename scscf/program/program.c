@@ -64,6 +64,7 @@ static int open_spool(struct scscf_program *p, struct daemon_finding *f)
                                            .name = "scscf",
                                            .rotate_bytes = p->config->cdr_rotate_size,
                                            .rotate_time = p->config->cdr_rotate_time,
+                                           .gather_time = p->config->cdr_gather_time,
                                            .alarm = scscf_report_disk,
                                            .ctx = p};
     struct charging_alarm alarm = {0};

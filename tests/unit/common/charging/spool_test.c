@@ -154,6 +154,25 @@ static void done_comes_after_the_sync_and_in_order(void)
     end();
 }
 
+static void records_of_the_gather_time_share_a_sync(void)
+{
+    begin();
+    stop();
+    config.gather_time = 50 * MSEC;
+    start();
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(append("a", "x"), 0);
+        sim_run(sim, 10 * MSEC);
+    }
+    CU_ASSERT_EQUAL(done_count, 0);
+    sim_run(sim, 20 * MSEC);
+    CU_ASSERT_EQUAL(done_count, 4);
+    CU_ASSERT_EQUAL(stats().syncs, 1);
+    CU_ASSERT_EQUAL(append("b", "y"), 0);
+    end(); /* the end does not wait */
+    CU_ASSERT_EQUAL(done_count, 5);
+}
+
 static void what_was_done_survives_the_loss_of_power(void)
 {
     begin();
@@ -698,6 +717,7 @@ static void it_works_on_a_real_disk(void)
 
 TEST_MAIN("common/charging/spool",
           {"done comes after the sync and in order", done_comes_after_the_sync_and_in_order},
+          {"records of the gather time share a sync", records_of_the_gather_time_share_a_sync},
           {"what was done survives the loss of power", what_was_done_survives_the_loss_of_power},
           {"freeing writes what waits", freeing_writes_what_waits},
           {"more than a batch is written in several", more_than_a_batch_is_written_in_several},
