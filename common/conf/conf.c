@@ -12,6 +12,10 @@ enum { FILE_MAX = 1 << 20, ARENA_MAX = 32 << 20 };
 
 static void report_vadd(struct conf_report *report, unsigned line, unsigned column,
                         const char *remedy, const char *fmt, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+
+static void report_vadd(struct conf_report *report, unsigned line, unsigned column,
+                        const char *remedy, const char *fmt, va_list ap)
 {
     if (report->n == CONF_PROBLEMS_MAX) {
         report->more++;

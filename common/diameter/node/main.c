@@ -53,6 +53,9 @@ void node_log(const char *fmt, ...)
 static atomic_bool started;
 
 static void on_core_log(int level, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void on_core_log(int level, const char *fmt, va_list ap)
 {
     char text[512];
 
