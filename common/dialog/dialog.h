@@ -96,8 +96,8 @@ struct sip_dialog *sip_dialog_by_handle(const struct sip_dialogs *ds, struct han
 int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method method,
                        struct span extra, struct span body, struct buf *out);
 /* BYE to both sides of a confirmed dialog through the layer, and terminate; what cannot be sent is
- * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) reason: value of a Reason header (RFC 3326); empty = none. Returns how many
- * were sent. */
+ * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) reason: value
+ * of a Reason header (RFC 3326); empty = none. Returns how many were sent. */
 unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason);
 
 #endif

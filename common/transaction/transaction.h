@@ -190,9 +190,9 @@ struct sip_client_ops {
     /* Last call; may be NULL. */
     void (*on_end)(struct sip_client *c, void *ctx);
 };
-/* request: complete but for the Via (sip_request_build with `via` empty), copied. ops is not copied; NULL = fire and forget. -EINVAL,
- * -ENOSPC, -ENOMEM; a failure to send is on_failed. ACK is sent once without a transaction and
- * *ret_client is NULL then; ret_client may be NULL. */
+/* request: complete but for the Via (sip_request_build with `via` empty), copied. ops is not copied;
+ * NULL = fire and forget. -EINVAL, -ENOSPC, -ENOMEM; a failure to send is on_failed. ACK is sent
+ * once without a transaction and *ret_client is NULL then; ret_client may be NULL. */
 int sip_uac_send(struct sip_layer *l, struct span request, const struct sip_target *targets,
                  size_t n_targets, const struct sip_client_ops *ops, void *ctx,
                  struct sip_client **ret_client);

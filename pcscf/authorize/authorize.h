@@ -63,8 +63,9 @@ struct authorize_result {
 /* user comes back with on_abort. */
 int authorize_open(struct authorize *a, void *user, struct af_session **ret_af);
 void *authorize_user(const struct af_session *af);
-/* AAR: initial, or an update of what was authorized. PRELIMINARY while one side's SDP is missing. done is called once, never
- * from within, unless the session is closed first. One at a time: -EBUSY. -EBADMSG for SDP that cannot be read. */
+/* AAR: initial, or an update of what was authorized. PRELIMINARY while one side's SDP is missing.
+ * done is called once, never from within, unless the session is closed first. One at a time: -EBUSY.
+ * -EBADMSG for SDP that cannot be read. */
 int authorize_request(struct af_session *af, const struct authorize_media *media,
                       void (*done)(const struct authorize_result *result, void *ctx), void *ctx);
 /* STR, if an AAR was ever sent; the session is gone for the caller. */

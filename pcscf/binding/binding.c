@@ -126,7 +126,7 @@ void bindings_each(const struct bindings *bs, void (*visit)(struct binding *b, v
     map_each(&bs->by_id, visit_binding, &v);
 }
 
-/* ---- finding ------------------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 struct binding *binding_find_id(const struct bindings *bs, uint64_t id)
 {
@@ -190,7 +190,7 @@ struct binding *binding_of_flow(const struct bindings *bs, const struct sip_flow
     return node ? CONTAINER_OF(node, struct binding, by_source) : NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void on_expiry(struct loop_timer *t, void *ctx)
 {
@@ -320,7 +320,7 @@ void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds
     loop_timer_start(bs->loop, &b->expiry, seconds * SEC);
 }
 
-/* ---- sets -------------------------------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static void on_set_end(struct loop_timer *t, void *ctx)
 {
@@ -405,7 +405,7 @@ struct binding_set *binding_sending_set(const struct binding *b)
     return old ? old : current;
 }
 
-/* ---- ways to the phone --------------------------------------------------------------------------------------------- */
+/* ---- ways to the phone ----------------------------------------------------------------------- */
 
 int binding_target(const struct binding *b, struct sip_target *ret_target)
 {

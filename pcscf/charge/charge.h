@@ -5,6 +5,7 @@
  *           received one for what comes from the core.
  * Owns      a counter; ICIDs are unique over restarts by their random part.
  * Threads   the worker's.
+ * Never     believes a charging vector that a phone sends.
  * Tests     tests/unit/pcscf/charge. */
 #ifndef PCSCF_CHARGE_CHARGE_H
 #define PCSCF_CHARGE_CHARGE_H

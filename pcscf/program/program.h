@@ -6,6 +6,7 @@
  * Owns      the child processes, network and core from start to stop.
  * Threads   the loop's.
  * Errors    each with what to do about it, before the first message is taken.
+ * Never     goes on when a part of it cannot start.
  * Tests     tests/integration. */
 #ifndef PCSCF_PROGRAM_PROGRAM_H
 #define PCSCF_PROGRAM_PROGRAM_H

@@ -123,7 +123,7 @@ static void hop_join(struct hop *h, struct session_leg *leg)
     leg->hops++;
 }
 
-/* ---- forwarding ---------------------------------------------------------------------------------------------------- */
+/* ---- forwarding ------------------------------------------------------------------------------ */
 
 static bool makes_dialog(enum sip_method m)
 {
@@ -268,7 +268,7 @@ static void hop_route(struct hop *h)
                           SIP_TARGET_LARGE_BY_TCP, on_resolved, h, &h->resolving);
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static void on_body(const struct leg_outcome *o, void *ctx)
 {
@@ -301,7 +301,7 @@ static void hop_start(struct hop *h, struct sip_msg *m)
         hop_refuse(h, 500, NULL);
 }
 
-/* ---- the two entries ------------------------------------------------------------------------------------------------ */
+/* ---- the two entries ------------------------------------------------------------------------- */
 
 static void reject(struct sip_server *server, unsigned status, const char *phrase,
                    const char *reason)
@@ -435,7 +435,7 @@ void session_on_cancel(struct session *s, struct sip_server *server)
         hop_refuse(h, 487, NULL);
 }
 
-/* ---- ACK for a 2xx ---------------------------------------------------------------------------------------------------- */
+/* ---- ACK for a 2xx --------------------------------------------------------------------------- */
 
 struct ack {
     struct session *session;
@@ -525,7 +525,7 @@ void session_on_ack(struct session *s, struct sip_msg *m, const struct sip_flow 
                           SIP_TARGET_LARGE_BY_TCP, on_ack_resolved, a, NULL);
 }
 
-/* ---- from outside ------------------------------------------------------------------------------------------------------ */
+/* ---- from outside ---------------------------------------------------------------------------- */
 
 void session_release_phone(struct session *s, struct binding *b, const char *reason)
 {

@@ -167,7 +167,7 @@ int grant_build(const struct grant *g, const struct token_key *key, struct secre
         .n_session = sizeof(g->session), .start = g->start, .end = g->end, .source = g->phone};
 
     memcpy(c.session, g->session, sizeof(g->session));
-    strcpy(c.entity, g->of->entity);
+    (void)span_copy(span_str(g->of->entity), c.entity, sizeof(c.entity)); /* as long as ours */
     return token_build(&c, key, ret_token);
 }
 

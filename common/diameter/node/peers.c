@@ -83,7 +83,7 @@ static void no_delay(struct peer_hdr *peer)
     if (fd_peer_cnx_proto_info(peer, text, sizeof(text)))
         return;
     number = strchr(text, '#');
-    fd = number ? atoi(number + 1) : 0;
+    fd = number ? (int)strtol(number + 1, NULL, 10) : 0;
     if (fd > 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower at worst */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* LD_PRELOAD for sipp: TS 33.203 7.1 has a phone send UDP from port_uc and receive at port_us; sipp has one port. What it
- * sends to $PORT_PS leaves from $LOCAL_IP:$PORT_UC. */
+/* LD_PRELOAD for sipp: TS 33.203 7.1 has a phone send UDP from port_uc and receive at port_us; sipp
+ * has one port. What it sends to $PORT_PS leaves from $LOCAL_IP:$PORT_UC. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>

@@ -7,7 +7,7 @@
 
 #define MESSAGE(cl, body)                                                                          \
     "MESSAGE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n" cl "\r\n\r"      \
-                                                                                     "\n" body
+    "\n" body
 
 static const char *const messages[] = {
     MESSAGE("Content-Length: 5", "hello"),
