@@ -331,11 +331,14 @@ static void fini(struct daemon *d)
     conf_free(d->conf);
 }
 
-static int tell(const struct daemon *d, const struct daemon_finding *f)
+static int tell(const struct daemon_role *role, const struct daemon_finding *f)
 {
-    (void)fprintf(stderr, "%s: %s\n", d->role->name, *f->text ? f->text : "the start failed");
+    char text[640];
+    struct buf b = BUF_ON(text);
+    buf_fmt(&b, "%s: %s\n", role->name, *f->text ? f->text : "the start failed");
     if (*f->remedy)
-        (void)fprintf(stderr, "    %s\n", f->remedy);
+        buf_fmt(&b, "    %s\n", f->remedy);
+    (void)fwrite(b.p, 1, b.n, stderr);
     return 1;
 }
 
@@ -352,9 +355,8 @@ static int live(struct daemon *d)
         run(d);
     if (started && d->role->stop)
         d->role->stop(d, d->state);
-    int status = rc < 0 ? tell(d, &f) : d->failed ? 1 : 0;
-    fini(d);
-    return status;
+    fini(d); /* the log is written: what follows is the last word */
+    return rc < 0 ? tell(d->role, &f) : d->failed;
 }
 
 /* So that no socket ever gets the number of standard error, which the log writes to. */
