@@ -112,11 +112,11 @@ struct charging_alarm {
 
 struct charging_spool_config {
     const char *dir;
-    const char *name;                 /* of the files: "scscf" */
-    uint64_t rotate_bytes;            /* a new file above this; 0 = 64 MiB */
-    uint64_t rotate_time;             /* and after this many microseconds; 0 = one hour */
-    size_t memory_limit;              /* octets of records that wait for the disk; 0 = 32 MiB */
-    uint64_t retry_time;              /* between attempts while the disk refuses; 0 = 5 s */
+    const char *name;      /* of the files: "scscf" */
+    uint64_t rotate_bytes; /* a new file above this; 0 = 64 MiB */
+    uint64_t rotate_time;  /* and after this many microseconds; 0 = one hour */
+    size_t memory_limit;   /* octets of records that wait for the disk; 0 = 32 MiB */
+    uint64_t retry_time;   /* between attempts while the disk refuses; 0 = 5 s */
     /* How long a record waits for others to share its sync, microseconds; 0 = for those of its turn
      * of the loop. A sync costs more than all the rest of a call. */
     uint64_t gather_time;

@@ -6,6 +6,7 @@
  * Owns      all of them from start to stop; the policy in force and the file it came from.
  * Threads   the loop's.
  * Errors    each with what to do about it, before the first request is taken.
+ * Never     goes on when a part of it cannot start.
  * Tests     tests/unit/pdp/program. */
 #ifndef PDP_PROGRAM_PROGRAM_H
 #define PDP_PROGRAM_PROGRAM_H
