@@ -41,21 +41,15 @@ int secagree_value_parse(struct span text, struct secagree_value *ret_value, con
 {
     struct secagree_value v = {.n = 0};
     struct span rest = text;
+    struct sip_param p;
     int rc;
 
-    v.mechanism = span_trim(span_cut(&rest, ';'));
+    /* The mechanism is a token as the name of a parameter is, and has no value. */
     *ret_why = "mechanism without a name";
-    if (v.mechanism.n == 0)
+    if (text.n == 0 || *text.p == ';' || sip_param_next(&rest, &p) != 1 || p.value.p)
         return -EBADMSG;
-    for (;;) {
-        struct sip_param p;
-
-        rc = sip_param_next(&rest, &p);
-        if (rc == 0)
-            break;
-        *ret_why = "malformed parameter";
-        if (rc < 0)
-            return -EBADMSG;
+    v.mechanism = p.name;
+    while ((rc = sip_param_next(&rest, &p)) == 1) {
         *ret_why = "too many parameters";
         if (v.n == SECAGREE_PARAMS)
             return -EBADMSG;
@@ -66,6 +60,9 @@ int secagree_value_parse(struct span text, struct secagree_value *ret_value, con
         }
         v.params[v.n++] = p;
     }
+    *ret_why = "malformed parameter";
+    if (rc < 0)
+        return -EBADMSG;
     *ret_value = v;
     return 0;
 }

@@ -47,7 +47,7 @@ struct ipsec_charon {
     void *events_ctx;
     struct charon_open options;
     uint32_t generation, next_spi;
-    bool watching_write;
+    bool watching_write, want_open; /* want_open: the next worker has not been asked yet */
 };
 
 /* ---- sending ---- */
@@ -89,9 +89,21 @@ static int ask_for(struct ipsec_charon *c, struct set *s, unsigned want, enum ch
     return 0;
 }
 
+static int ask_open(struct ipsec_charon *c)
+{
+    struct charon_request r;
+
+    memset(&r, 0, sizeof(r));
+    r.op = CHARON_OPEN;
+    r.generation = c->generation;
+    r.open = c->options;
+    return ask(c, &r);
+}
+
 static void watch_write(struct ipsec_charon *c, bool on)
 {
-    if (on != c->watching_write && loop_fd_change(c->watch, LOOP_READ | (on ? LOOP_WRITE : 0)) == 0)
+    if (c->watch && on != c->watching_write &&
+        loop_fd_change(c->watch, LOOP_READ | (on ? LOOP_WRITE : 0)) == 0)
         c->watching_write = on;
 }
 
@@ -106,6 +118,13 @@ static void pump(struct ipsec_charon *c)
                  {WANT_COUNT, CHARON_COUNT},
                  {WANT_REMOVE, CHARON_REMOVE}};
 
+    if (c->want_open) {
+        int rc = ask_open(c);
+
+        c->want_open = rc == -EAGAIN;
+        watch_write(c, rc == -EAGAIN);
+        return;
+    }
     if (!c->health.ready)
         return;
     LIST_EACH(it, &c->pending)
@@ -345,17 +364,6 @@ static void go_down(struct ipsec_charon *c, const char *reason)
         c->events.on_down(reason, c->events_ctx);
 }
 
-static int ask_open(struct ipsec_charon *c)
-{
-    struct charon_request r;
-
-    memset(&r, 0, sizeof(r));
-    r.op = CHARON_OPEN;
-    r.generation = c->generation;
-    r.open = c->options;
-    return ask(c, &r);
-}
-
 /* What the worker was asked died with it: installs and counts fail, removals are asked again. */
 static void on_died(struct ipsec_charon *c, const char *reason)
 {
@@ -394,8 +402,8 @@ static void on_died(struct ipsec_charon *c, const char *reason)
             finish_install(c, s, -ENOTCONN, reason);
         }
     }
-    if (ask_open(c) < 0)
-        go_down(c, "the IPsec process cannot be reached");
+    c->want_open = true;
+    pump(c);
 }
 
 static void on_opened(struct ipsec_charon *c, const struct charon_answer *a)
