@@ -180,12 +180,13 @@ void peer_answer(struct peer *p, const struct addr *to, const char *request, con
 {
     static char head[PEER_TEXT_MAX / 2];
     struct buf b = {head, 0, sizeof(head) - 1, false};
-    const char *called = peer_header(request, "To", 0);
+    const char *called;
 
     buf_fmt(&b, "SIP/2.0 %s\n", status);
     copy_lines(&b, request, "Via");
     copy_lines(&b, request, "Record-Route");
     copy_lines(&b, request, "From");
+    called = peer_header(request, "To", 0); /* not before: its buffers are used again */
     buf_fmt(&b, "To: %s%s%s\n", called, tag && !strstr(called, ";tag=") ? ";tag=" : "",
             tag && !strstr(called, ";tag=") ? tag : "");
     copy_lines(&b, request, "Call-ID");

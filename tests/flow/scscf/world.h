@@ -8,7 +8,7 @@
 #define TESTS_FLOW_SCSCF_WORLD_H
 
 #include "scscf/core/core.h"
-#include "tests/flow/scscf/disk.h"
+#include "tests/support/disk.h"
 #include "tests/support/peer.h"
 #include "tests/support/suite.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/flow/scscf/disk.h"
+#include "tests/support/disk.h"
 
 #include <errno.h>
 #include <stdio.h>

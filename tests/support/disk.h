@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tests/flow/scscf/disk: a disk in memory for the charging spool, which can refuse. */
-#ifndef TESTS_FLOW_SCSCF_DISK_H
-#define TESTS_FLOW_SCSCF_DISK_H
+/* tests/support/disk: a disk in memory for the charging spool, which can refuse. */
+#ifndef TESTS_SUPPORT_DISK_H
+#define TESTS_SUPPORT_DISK_H
 
 #include "common/charging/charging.h"
 
