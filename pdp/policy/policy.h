@@ -32,6 +32,7 @@ struct policy_exception {
     int64_t session_kbps;
 };
 extern const struct conf_schema policy_schema;
+const char *policy_media_name(unsigned media); /* "audio", ..., "other" */
 
 struct policy;
 

@@ -5,6 +5,11 @@
 static const char *const media_names[] = {"audio", "video",   "data",  "application", "control",
                                           "text",  "message", "other", NULL};
 
+const char *policy_media_name(unsigned media)
+{
+    return media_names[media < POLICY_MEDIA ? media : POLICY_MEDIA - 1];
+}
+
 #define AT(member) offsetof(struct policy_exception, member)
 static const struct conf_option exception_options[] = {
     {"identity", CONF_STRING, AT(identity), .help = "Public identity, as the P-CSCF tells it.",

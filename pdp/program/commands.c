@@ -40,10 +40,10 @@ static json_t *row_of(const struct program *p, const struct grant *g)
 {
     int64_t now = loop_wall(daemon_loop(p->daemon)) / 1000000;
 
-    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "token", g->name, "icid",
-                     text(g->icid), "subscriber", text(g->subscriber), "session", g->rx_session,
-                     "state", g->final ? "agreed" : "preliminary", "edge",
-                     g->edge_host[0] ? g->edge_host : "(not used yet)", "flows",
+    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "token", g->name, "icid",
+                     text(g->icid), "subscriber", text(g->subscriber), "session",
+                     text(g->rx_session), "state", g->final ? "agreed" : "preliminary", "edge",
+                     text(g->edge_host[0] ? g->edge_host : "(not used yet)"), "flows",
                      (json_int_t)g->n_flows, "ends_in_s",
                      (json_int_t)(g->end > now ? g->end - now : 0));
 }
@@ -124,6 +124,33 @@ static void put_peer(void *ctx, struct span host, bool up)
         ctx, json_pack("{s:s%, s:s}", "peer", host.p, host.n, "state", up ? "up" : "down"));
 }
 
+static json_t *names_of(const struct conf_strings *s)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < s->n; i++)
+        (void)json_array_append_new(names, text(s->v[i]));
+    return names;
+}
+
+static void run_policy(struct ops_request *rq, void *ctx)
+{
+    struct program *p = ctx;
+    const struct policy_rules *r = conf_values(p->policy_conf, 0);
+    json_t *media = json_array();
+
+    for (size_t i = 0; i < r->media.n; i++)
+        (void)json_array_append_new(media, text(policy_media_name((unsigned)r->media.v[i])));
+    ops_ok(rq, json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:I}", "file",
+                         text(p->config->policy), "media", media, "components",
+                         (json_int_t)r->components, "audio_kbit_s", (json_int_t)r->audio_kbps,
+                         "video_kbit_s", (json_int_t)r->video_kbps, "other_kbit_s",
+                         (json_int_t)r->other_kbps, "session_kbit_s", (json_int_t)r->session_kbps,
+                         "audio_codecs", names_of(&r->audio_codecs), "video_codecs",
+                         names_of(&r->video_codecs), "check_phone", r->check_phone, "emergency",
+                         r->emergency, "exceptions", (json_int_t)r->subscribers.n));
+}
+
 static void run_peers(struct ops_request *rq, void *ctx)
 {
     struct program *p = ctx;
@@ -146,6 +173,7 @@ static const struct ops_command commands[] = {
     {"tokens", "tokens in force", tokens_params, ARRAY_LEN(tokens_params), run_tokens},
     {"token show", "one token with its flows", name_params, ARRAY_LEN(name_params), run_show},
     {"token revoke", "end a session's media now", name_params, ARRAY_LEN(name_params), run_revoke},
+    {"policy", "the rules in force", NULL, 0, run_policy},
     {"peers", "Diameter peers", NULL, 0, run_peers},
 };
 

@@ -13,7 +13,7 @@ const char *imsctl_role_of(const char *command)
         {"registrations", "pcscf"}, {"legs", "pcscf"},       {"ladder", "pcscf"},
         {"calls", "scscf"},         {"subscriber", "scscf"}, {"subscribers", "scscf"},
         {"cdr", "scscf"},           {"tokens", "pdp"},       {"policy", "pdp"},
-        {"gates", "edge"},
+        {"token", "pdp"},           {"gates", "edge"},
     };
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
         if (strcmp(roles[i].command, command) == 0)
