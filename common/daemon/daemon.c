@@ -319,13 +319,14 @@ static void fini(struct daemon *d)
 {
     ops_http_free(d->http);
     ops_free(d->ops);
+    /* What was forked early may still be watched by the loop. */
+    if (d->early && d->role->stop_early)
+        d->role->stop_early(d->early);
     if (d->loop)
         loop_free(d->loop);
     obs_recorder_free(d->recorder);
     obs_metrics_free(d->metrics);
     obs_log_free(d->log);
-    if (d->early && d->role->stop_early)
-        d->role->stop_early(d->early);
     for (size_t i = 0; i < d->n_old; i++)
         conf_free(d->old[i]);
     conf_free(d->conf);

@@ -54,7 +54,7 @@ struct daemon_role {
      * later). NULL: nothing to wait for. A second signal or drain_time ends the wait. */
     void (*drain)(struct daemon *d, void *role);
     void (*stop)(struct daemon *d, void *role);
-    /* After `stop`, or when start failed. */
+    /* After `stop`, or when start failed; the loop is still there, and no longer runs. */
     void (*stop_early)(void *early);
     /* SIGHUP with a valid file: takes over what can change at run time. What earlier configurations
      * pointed to stays until the end. NULL: the log is reopened and its level taken over. */

@@ -49,7 +49,7 @@ check "SIP on Gm outside ESP that is not REGISTER or its 401" \
 check "phones whose first REGISTER was seen in clear" \
     "$(outside "sip.Method == \"REGISTER\" && $gm" -e ip.src | sort -u | count)" "$phones"
 check "clear REGISTERs with an answer to the challenge" \
-    "$(outside "sip.Method == \"REGISTER\" && $gm && sip.auth.digest.response matches \"..\"" -e frame.number | count)" 0
+    "$(outside "sip.Method == \"REGISTER\" && $gm && sip.auth.digest.response matches \"[0-9a-f]{8}\"" -e frame.number | count)" 0
 at_least "ESP packets" "$(outside "esp" -e frame.number | count)" $((phones * 6))
 check "SPIs in use (4 for each phone)" "$(outside "esp" -e esp.spi | sort -u | count | awk -v n="$phones" '{ print ($1 >= 2 * n && $1 <= 4 * n) ? "yes" : $1 }')" yes
 

@@ -23,7 +23,7 @@ title() { printf '\n-- %s\n' "$*"; }
 finish() {
     local n
     for ((n = 1; n <= LAB_PHONES; n++)); do testbed_stop "ue$n"; done
-    testbed_stop pcscf scscf edge pdp
+    held "the programs end in order" testbed_stop pcscf scscf edge pdp
     [ -z "$LAB_CAPTURE" ] || testbed_capture_stop
     [ ! -f "$TESTBED_DIR/esp_sa" ] || [ -z "$LAB_CAPTURE" ] || cp "$TESTBED_DIR/esp_sa" "$LAB_CAPTURE.esp_sa"
     echo
@@ -73,7 +73,7 @@ from=$(testbed_mark 1)
 testbed_say 1 "call $(testbed_impu 2) $LAB_SECONDS"
 held "the call is answered" testbed_hear 1 '^call-answered' 40 "$from" || finish
 say "phone 1 called phone 2 and was answered; audio for $LAB_SECONDS s"
-sleep $((LAB_SECONDS / 2))
+sleep 1
 imsctl gates >"$TESTBED_DIR/gates.txt" 2>&1
 imsctl tokens >"$TESTBED_DIR/tokens.txt" 2>&1
 ip netns exec pcscf ip -s xfrm state >"$TESTBED_DIR/xfrm.txt" 2>&1
@@ -93,7 +93,7 @@ title "the call"
 imsctl ladder "$(testbed_impu 1)" || bad+=("ladder")
 title "security associations of the P-CSCF, while the call was up"
 awk '/^src/ { split($0, w); pair = $2 " -> " $4 }
-     /proto esp/ { spi = $4 }
+     /proto esp/ { spi = $4; sub(/\(.*/, "", spi) }
      /sel src/ { sport = dport = ""; for (i = 1; i < NF; i++) { if ($i == "sport") sport = $(i+1); if ($i == "dport") dport = $(i+1) } }
      /lifetime current/ { getline; if (spi) printf "%-26s %-12s ports %5s -> %-5s %8s %-10s %s %s\n", pair, spi, sport, dport, $1, $2, $3, $4; spi = "" }' \
     "$TESTBED_DIR/xfrm.txt" | tr -d '(),'

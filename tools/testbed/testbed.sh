@@ -71,18 +71,19 @@ testbed_set() {
         END { exit !done }' "$1" >"$1.new" && mv "$1.new" "$1" || { echo "testbed: $1 has no $2" >&2; return 1; }
 }
 
-# testbed_in NAMESPACE COMMAND...: there, or here without namespaces.
-testbed_in() {
+# testbed_exec NAMESPACE COMMAND...: becomes it, there, or here without namespaces; for the background.
+testbed_exec() {
     local ns=$1
     shift
-    if [ "${TESTBED_LOCAL:-0}" = 1 ]; then "$@"; else ip netns exec "$ns" "$@"; fi
+    [ "${TESTBED_LOCAL:-0}" = 1 ] || exec ip netns exec "$ns" "$@"
+    exec "$@"
 }
 
 # testbed_start DAEMON: in its namespace, from conf/DAEMON.yaml; waits until its control socket answers.
 testbed_start() {
     local name=$1 i
     mkdir -p "$testbed_run/state"
-    testbed_in "$name" "$TESTBED_BIN/$name" --config "$TESTBED_DIR/$name.yaml" >>"$TESTBED_DIR/$name.log" 2>&1 &
+    testbed_exec "$name" "$TESTBED_BIN/$name" --config "$TESTBED_DIR/$name.yaml" >>"$TESTBED_DIR/$name.log" 2>&1 &
     echo $! >"$testbed_run/$name.pid"
     for ((i = 0; i < 200; i++)); do
         "$TESTBED_BIN/imsctl" --socket "$testbed_run/$name.sock" status >/dev/null 2>&1 && return 0
@@ -94,19 +95,25 @@ testbed_start() {
     return 1
 }
 
+# testbed_stop NAME...: each is asked to end; a non-zero status when one had to be killed or ended with an error.
 testbed_stop() {
-    local name pid i
+    local name pid i bad=0
     for name in "$@"; do
         [ -f "$testbed_run/$name.pid" ] || continue
         pid=$(cat "$testbed_run/$name.pid")
         rm -f "$testbed_run/$name.pid"
-        kill "$pid" 2>/dev/null || continue
-        for ((i = 0; i < 100; i++)); do
+        kill "$pid" 2>/dev/null
+        for ((i = 0; i < 200; i++)); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.05
         done
         kill -9 "$pid" 2>/dev/null
+        wait "$pid" || {
+            bad=1
+            echo "$name ended with status $?" >&2
+        }
     done
+    return $bad
 }
 
 # ---- phones -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tests/interop/sipp/run.sh BIN: sipp as two independent phones without IPsec: AKAv1-MD5 and digest registration, a call
-# and a MESSAGE between them, through all four daemons on loopback.
+# and a MESSAGE between them, through all four daemons on loopback. KEEP=1 leaves the logs.
 set -u
 here=$(cd "$(dirname "$0")/../../.." && pwd)
 scenarios=$here/tests/interop/sipp
@@ -12,7 +12,7 @@ export TESTBED_BIN=$1 TESTBED_DIR TESTBED_LOCAL=1
 realm=$testbed_realm
 finish() {
     testbed_stop pcscf scscf edge pdp
-    rm -rf "$TESTBED_DIR"
+    [ -n "${KEEP:-}" ] || rm -rf "$TESTBED_DIR"
     exit "$1"
 }
 fail() {
@@ -28,7 +28,8 @@ testbed_set "$TESTBED_DIR/pcscf.yaml" security.ipsec false && testbed_set "$TEST
 for name in pdp edge scscf pcscf; do testbed_start $name || fail "$name does not start"; done
 
 # alice has a card, bob a password.
-K=465b5ce8b199b49faa5f0a2ee238a6bc OP=cdc202d5123e20f62b6d676ac72cb318
+# (sipp takes the octets of K for text of the scenario: no brackets in them.)
+K=30313233343536373839616263646566 OP=66656463626139383736353433323130
 {
     imsctl subscriber add --impi "alice@$realm" --impu "sip:alice@$realm" --k $K --op $OP &&
         imsctl subscriber add --impi "bob@$realm" --impu "sip:bob@$realm" --password secret
