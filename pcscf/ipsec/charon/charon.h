@@ -29,7 +29,7 @@ struct ipsec_charon;
 /* Forks the child. Call first thing in main: before threads and sockets, and before capabilities are
  * dropped. */
 int ipsec_charon_start(struct ipsec_charon **ret_charon);
-/* Configures it, runs the self-test and waits for the outcome (at most 10 s; start-up only). 0 also
+/* Configures it, runs the self-test and waits for the outcome (at most 30 s; start-up only). 0 also
  * when the self-test found the kernel wanting: see ipsec_health. -ETIMEDOUT, -ENOTCONN. */
 int ipsec_charon_open(struct ipsec_charon *c, struct loop *l,
                       const struct ipsec_charon_options *options);

@@ -96,6 +96,8 @@ static int open_ns(const char *name)
 
 static void network_up(void)
 {
+    /* A case that failed leaves its network behind. */
+    sh("ip netns del ours 2>/dev/null; ip netns del phone 2>/dev/null; true");
     sh("ip netns add ours && ip netns add phone && "
        "ip link add v0 netns ours type veth peer name v0 netns phone");
     sh("for n in ours phone; do ip -n $n link set lo up; ip -n $n link set v0 up; done");
