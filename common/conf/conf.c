@@ -174,7 +174,7 @@ int conf_load(const struct conf_schema *schema, const char *file, struct conf **
     } else {
         if (strerror_r(-rc, why, sizeof(why)) != 0)
             (void)snprintf(why, sizeof(why), "errno %d", -rc);
-        conf_report_add(report, 0, 0, "name a configuration file that can be read with --config",
+        conf_report_add(report, 0, 0, "make it readable, or name another file",
                         "cannot be read: %s", why);
     }
     free(text);

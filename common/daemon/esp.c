@@ -89,6 +89,7 @@ static void delete (int fd)
 
 int daemon_check_esp(struct daemon_finding *ret)
 {
+    char why[96];
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
     int rc = fd < 0 ? -errno : add(fd);
     if (rc == -EEXIST)
@@ -100,11 +101,11 @@ int daemon_check_esp(struct daemon_finding *ret)
     if (rc == -EPERM)
         daemon_find(ret, "start it with CAP_NET_ADMIN (root, or AmbientCapabilities= in its unit)",
                     "the kernel does not let this process manage security associations");
-    else if (rc < 0)
+    else if (rc < 0 && strerror_r(-rc, why, sizeof(why)) == 0)
         daemon_find(
             ret,
             "`modprobe esp4` (a kernel with CONFIG_INET_ESP), or switch IPsec off by policy; "
             "tools/lab brings a kernel of its own",
-            "the kernel has no ESP: errno %d", -rc);
+            "the kernel has no ESP: %s", why);
     return rc;
 }

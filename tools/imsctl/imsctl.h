@@ -37,7 +37,8 @@ int imsctl_options_parse(int argc, char **argv, struct imsctl_options *ret_optio
 const char *imsctl_role_of(const char *command);
 
 /* {"command", "words", "arguments"} from words and options; `commands` is the program's answer to
- * "commands" (may be NULL) and tells which options have no value. NULL: no memory. */
+ * "commands" (may be NULL) and tells which options have no value. "@FILE" stands for the content of
+ * a file. NULL: a file cannot be read, or no memory. */
 json_t *imsctl_request(char *const *rest, int n, const json_t *commands);
 
 /* A connection; -1 with errno. */

@@ -19,6 +19,7 @@ static const char help[] =
     "  imsctl cdr list|export ...         charging records\n"
     "  imsctl ladder [NAME] [--messages]  a call, message by message\n"
     "  imsctl --role NAME commands        everything that program can be asked\n\n"
+    "A value @FILE is the content of the file: keys need not stand on the command line.\n"
     "The control sockets are in /run/portcullis, $PORTCULLIS_RUN or --run-dir.\n"
     "Exit status: 1 refused, 2 wrong use, 3 nobody answers.\n";
 
@@ -98,7 +99,10 @@ static void ask(struct question *q, const char *role, const char *path)
     json_t *commands = commands_at(fd);
     json_t *request = imsctl_request(q->o->rest, q->o->n_rest, commands);
     json_t *answer = request ? imsctl_ask(fd, request) : NULL;
-    if (!answer) {
+    if (!request) {
+        tell("a value cannot be read", "@FILE must be a text file of less than 4096 octets");
+        q->status = IMSCTL_USAGE;
+    } else if (!answer) {
         q->status = nobody(path);
     } else if (json_is_true(json_object_get(answer, "ok"))) {
         show(q, role, request, json_object_get(answer, "result"));

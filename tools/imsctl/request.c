@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { VALUE_MAX = 4096 };
+
 const char *imsctl_role_of(const char *command)
 {
     static const struct {
@@ -119,6 +121,25 @@ static int add_argument(json_t *arguments, struct span name, json_t *value)
     return rc | json_object_set_new(arguments, key, both);
 }
 
+/* The value of an option: the text, or with "@FILE" the content of the file without its last
+ * newline, so that a key need not stand on a command line. NULL: it cannot be read. */
+static json_t *value_of(const char *text)
+{
+    char bytes[VALUE_MAX];
+    if (text[0] != '@')
+        return json_string(text);
+    FILE *f = fopen(text + 1, "re");
+    if (!f)
+        return NULL;
+    size_t n = fread(bytes, 1, sizeof(bytes), f);
+    bool bad = ferror(f) || n == sizeof(bytes);
+    (void)fclose(f); /* only read */
+    n -= n > 0 && bytes[n - 1] == '\n';
+    json_t *value = bad ? NULL : json_stringn(bytes, n);
+    bytes_wipe(bytes, sizeof(bytes));
+    return value;
+}
+
 json_t *imsctl_request(char *const *rest, int n, const json_t *commands)
 {
     const json_t *row = row_of(commands, rest[0], n > 1 ? rest[1] : NULL);
@@ -131,11 +152,11 @@ json_t *imsctl_request(char *const *rest, int n, const json_t *commands)
         }
         struct span value = span_str(rest[i] + 2), name = span_cut(&value, '=');
         if (value.p)
-            rc |= add_argument(arguments, name, json_stringn(value.p, value.n));
+            rc |= add_argument(arguments, name, value_of(value.p));
         else if (is_switch(row, name) || i + 1 == n || strncmp(rest[i + 1], "--", 2) == 0)
             rc |= add_argument(arguments, name, json_true());
         else
-            rc |= add_argument(arguments, name, json_string(rest[++i]));
+            rc |= add_argument(arguments, name, value_of(rest[++i]));
     }
     json_t *request =
         json_pack("{s:s, s:o, s:o}", "command", rest[0], "words", words, "arguments", arguments);

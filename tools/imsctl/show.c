@@ -194,6 +194,36 @@ static void show_text(FILE *out, const char *text, size_t n, bool terminal)
         (void)fputc('\n', out);
 }
 
+/* The answer to "commands": what can be typed, and below what it does. */
+static bool is_commands(const json_t *result)
+{
+    const json_t *row = json_array_get(result, 0);
+    return json_is_string(json_object_get(row, "command")) &&
+           json_is_string(json_object_get(row, "arguments")) &&
+           json_is_string(json_object_get(row, "help"));
+}
+
+static void show_commands(FILE *out, const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        char text[CELL_MAX];
+        struct span part = cell(json_object_get(row, "command"), text);
+        imsctl_put_clean(out, part.p, part.n, 0);
+        const char *arguments = json_string_value(json_object_get(row, "arguments"));
+        if (arguments && *arguments) {
+            (void)fputc(' ', out);
+            put_str(out, arguments);
+        }
+        part = cell(json_object_get(row, "help"), text);
+        (void)fputs("\n    ", out);
+        imsctl_put_clean(out, part.p, part.n, 0);
+        (void)fputc('\n', out);
+    }
+}
+
 void imsctl_show(FILE *out, const json_t *result, bool terminal)
 {
     char text[CELL_MAX];
@@ -204,6 +234,8 @@ void imsctl_show(FILE *out, const json_t *result, bool terminal)
         imsctl_show_ladder(out, result, LADDER_WIDTH);
     } else if (json_is_object(result)) {
         show_object(out, result);
+    } else if (is_commands(result)) {
+        show_commands(out, result);
     } else if (is_rows(result)) {
         show_table(out, result, "");
     } else if (json_is_array(result) && json_array_size(result) == 0) {

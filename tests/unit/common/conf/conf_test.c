@@ -315,7 +315,7 @@ static void a_file_that_is_not_there_is_told(void)
     CU_ASSERT_EQUAL(conf_load(&schema, "/nonexistent.yaml", &c, &report), -ENOENT);
     conf_report_text(&report, &b);
     ASSERT_SPAN_EQ(buf_span(&b), "/nonexistent.yaml: cannot be read: No such file or directory\n"
-                                 "    name a configuration file that can be read with --config\n");
+                                 "    make it readable, or name another file\n");
     CU_ASSERT(conf_load(&schema, "/tmp", &c, &report) < 0);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/support/suite.h"
 
@@ -136,6 +137,27 @@ static void words_and_options_become_a_request(void)
                    "{\"command\":\"a\",\"words\":[\"b\",\"c\"],\"arguments\":{\"s\":true}}");
 }
 
+static void a_value_may_come_from_a_file(void)
+{
+    char path[] = "/tmp/imsctl_test_XXXXXX", option[64];
+    int fd = mkstemp(path);
+    CU_ASSERT_EQUAL_FATAL(write(fd, "00ff\n", 5), 5);
+    (void)close(fd);
+    (void)snprintf(option, sizeof(option), "@%s", path);
+    const char *words[] = {"a", "--k", option};
+    assert_request(NULL, words, 3,
+                   "{\"command\":\"a\",\"words\":[],\"arguments\":{\"k\":\"00ff\"}}");
+    (void)unlink(path);
+    CU_ASSERT_PTR_NULL(imsctl_request((char *const *)words, 3, NULL));
+}
+
+static void commands_are_shown_as_they_are_typed(void)
+{
+    assert_shown("[{\"command\":\"a b\",\"arguments\":\"--x VALUE\",\"help\":\"does it\"},"
+                 "{\"command\":\"c\",\"arguments\":\"\",\"help\":\"h\"}]",
+                 false, "a b --x VALUE\n    does it\nc\n    h\n");
+}
+
 static void each_command_knows_its_program(void)
 {
     CU_ASSERT_STRING_EQUAL(imsctl_role_of("subscriber"), "scscf");
@@ -149,4 +171,6 @@ TEST_MAIN("tools/imsctl", {"arrays of objects are tables", arrays_of_objects_are
           {"a ladder has a column a party", a_ladder_has_a_column_a_party},
           {"own options stand anywhere", own_options_stand_anywhere},
           {"words and options become a request", words_and_options_become_a_request},
+          {"a value may come from a file", a_value_may_come_from_a_file},
+          {"commands are shown as they are typed", commands_are_shown_as_they_are_typed},
           {"each command knows its program", each_command_knows_its_program})
