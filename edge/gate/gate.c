@@ -312,8 +312,15 @@ static void on_tell(struct loop_task *t, void *ctx)
 {
     struct gate *gate = ctx;
 
+    static const char *const why[GATE_VERDICTS] = {
+        [GATE_GRANTED] = "granted",
+        [GATE_NO_PDP] = "no connection to the PDP",
+        [GATE_BAD_TOKEN] = "authorization-token is no RFC 3520 AUTH_SESSION element",
+        [GATE_NO_FLOWS] = "nothing to authorize: the offer is not answered, or all media is held",
+    };
+
     (void)t;
-    verdict(gate, gate->early, gate_verdict_name(gate->early));
+    verdict(gate, gate->early, why[gate->early]);
 }
 
 static void tell_later(struct gate *gate, enum gate_verdict v)

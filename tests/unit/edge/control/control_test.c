@@ -404,10 +404,10 @@ static void not_authorized(void)
     CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c1", "from-tag", "phone", "direction",
                        "access core", "sdp", PHONE_SDP));
     CU_ASSERT_FALSE(authorize("c1"));
-    assert_why("no-flows");
+    assert_why("nothing to authorize");
     offer_and_answer("c1");
     CU_ASSERT_FALSE(ASK("call-id", "c1", "command", "authorize", "from-tag", "phone"));
-    assert_why("bad-token");
+    assert_why("RFC 3520");
     pdp_refuses = true;
     CU_ASSERT_FALSE(authorize("c1"));
     assert_why("AUTHORIZATION_REJECTED");
