@@ -74,6 +74,7 @@ hex() { tr -d ':' | tr 'A-F' 'a-f' | tr ',' '\n' | grep . | sort -u; }
 issued=$(inside 'diameter.cmd.code == 265 && diameter.flags.request == 0' -e diameter.Authorization-Token | hex)
 # QoS-Authorization-Data: a field that tshark 4.0 does not know yet must not be asked for by its name.
 named=$(tshark -G fields 2>/dev/null | cut -f3 | grep -x 'diameter.QoS-Authorization-Data')
+# tshark has no name for QoS-Authorization-Data: among what it shows raw, the token is what begins as one (RFC 3520 2).
 asked=$(inside 'diameter.cmd.code == 326 && diameter.flags.request == 1' -e "${named:-diameter.avp.unknown}" | tr '\t' '\n' | hex)
 given=$(inside 'sip.P-Media-Authorization' -e sip.P-Media-Authorization | hex)
 at_least "tokens in AAA" "$(count <<<"$issued")" 2
