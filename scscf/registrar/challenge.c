@@ -25,7 +25,7 @@ void challenge_free(struct challenge *c)
     map_del(&r->nonces, &c->by_nonce);
     list_del(&c->item);
     c->user->n_challenges--;
-    secret_wipe(&c->xres);
+    bytes_wipe(c->xres, sizeof(c->xres));
     free(c);
 }
 
@@ -65,10 +65,11 @@ static int prove_aka(struct challenge *c, struct aka_vector *v)
     if (rc != 0)
         return rc;
     memcpy(c->rand, v->rand, sizeof(c->rand));
-    rc = secret_set(&c->xres, v->xres, v->xres_n);
+    memcpy(c->xres, v->xres, v->xres_n);
+    c->xres_n = v->xres_n;
     aka_nonce_put(&nonce, v, SPAN_NONE);
     c->nonce_n = (unsigned)nonce.n;
-    return nonce.overflow ? -EMSGSIZE : rc;
+    return nonce.overflow ? -EMSGSIZE : 0;
 }
 
 static void put_line(const struct challenge *c, const struct aka_vector *v, bool stale,
@@ -119,7 +120,7 @@ int challenge_new(struct user *u, enum digest_algorithm algorithm, bool stale, s
     if (rc == 0)
         rc = map_add(&r->nonces, map_hash(&r->nonces, c->nonce, c->nonce_n), &c->by_nonce);
     if (rc != 0) {
-        secret_wipe(&c->xres);
+        bytes_wipe(c->xres, sizeof(c->xres));
         aka_vector_wipe(&v);
         free(c);
         return rc;

@@ -55,7 +55,8 @@ struct challenge {
     bool answered; /* correctly, once */
     uint32_t nc;
     uint8_t rand[AKA_RAND_LEN];
-    struct secret xres;
+    uint8_t xres[AKA_RES_MAX]; /* secret */
+    unsigned xres_n;
     char nonce[NONCE_MAX];
     unsigned nonce_n;
 };

@@ -232,8 +232,6 @@ static bool challenge(struct order *o, bool stale)
     if (rc == 0)
         rc = challenge_new(u, o->by_digest ? DIGEST_MD5 : DIGEST_AKAV1_MD5, stale, o->extra);
     if (rc != 0) {
-        if (u)
-            user_let_go(u);
         if (rc == -ENOKEY)
             return refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
         return refuse(o, 503, &r->counters.refused_full,
@@ -253,14 +251,11 @@ static bool resynchronise(struct order *o, struct challenge *c)
 
     memcpy(rand, c->rand, sizeof(rand));
     challenge_free(c); /* whatever comes of it, its answer is not awaited any more */
-    if (aka_auts_parse(o->fields.auts, auts) != 0) {
-        user_let_go(u);
+    if (aka_auts_parse(o->fields.auts, auts) != 0)
         return refuse_malformed(o, "auts is not base64 of 14 octets");
-    }
     if (u->resyncs >= r->options.resyncs ||
         subscribers_resync(r->env.subscribers, o->impi, rand, auts) != 0) {
         u->resyncs = 0;
-        user_let_go(u);
         return refuse(o, 403, &r->counters.refused_auts, "resynchronisation failed");
     }
     u->resyncs++;
@@ -301,7 +296,7 @@ static bool judge(struct order *o, struct challenge *c)
     o->by_digest = c->algorithm == DIGEST_MD5;
     rc = o->by_digest ? subscribers_ha1(r->env.subscribers, o->impi, &ha1)
                       : digest_ha1_make(r->env.auth, o->fields.username, span_str(r->realm),
-                                        span_of(c->xres.bytes, c->xres.n), &ha1);
+                                        span_of(c->xres, c->xres_n), &ha1);
     if (rc != 0)
         return refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
     verdict = digest_check(r->env.auth, &asked, &ha1, &o->fields, o->m->method_text, o->m->body,
@@ -312,9 +307,11 @@ static bool judge(struct order *o, struct challenge *c)
     switch (verdict) {
     case DIGEST_OK:
         u->resyncs = 0;
-        if (!c->answered || o->by_digest)
-            loop_timer_start(r->env.loop, &c->timer, r->options.nonce_lifetime);
         c->answered = true;
+        if (o->by_digest)
+            loop_timer_start(r->env.loop, &c->timer, r->options.nonce_lifetime);
+        else
+            challenge_free(c); /* RES is a one-time password */
         return true;
     case DIGEST_STALE:
         return challenge(o, true);
@@ -322,16 +319,13 @@ static bool judge(struct order *o, struct challenge *c)
         return refuse_malformed(o, why);
     case DIGEST_NO_ANSWER: /* TS 24.229 5.4.1.2.3: the phone does not accept AUTN */
         challenge_free(c);
-        user_let_go(u);
         return refuse(o, 403, &r->counters.refused_network, "the phone refused the network");
     case DIGEST_WRONG:
         break;
     }
     /* One guess a challenge. An answered nonce stays: a stranger must not take it away. */
-    if (!c->answered) {
+    if (!c->answered)
         challenge_free(c);
-        user_let_go(u);
-    }
     return refuse(o, 403, &r->counters.refused_response, "wrong response");
 }
 
@@ -353,8 +347,7 @@ static bool authenticate(struct order *o)
         return challenge(o, o->by_digest && o->fields.nonce.n && o->fields.response.n);
     if (o->fields.auts.n && c->algorithm == DIGEST_AKAV1_MD5)
         return resynchronise(o, c);
-    /* RES is a one-time password: a used one proves nothing new. */
-    if (c->answered && (again || c->algorithm == DIGEST_AKAV1_MD5))
+    if (c->answered && again)
         return challenge(o, false);
     return judge(o, c);
 }
@@ -576,28 +569,28 @@ static void put_charging_vector(const struct order *o, struct buf *extra)
 
 static void answer_ok(struct order *o)
 {
-    struct user *u = user_find(o->r, o->impi);
-
     o->answer.status = 200;
     if (o->path_n)
         buf_fmt(o->extra, "Path: %.*s\r\n", (int)o->path_n, o->path);
     put_contacts(o, o->extra);
     put_charging_vector(o, o->extra);
-    if (u && u->n_contacts) {
+    if (registrar_is_registered(o->r, o->impi)) {
         buf_fmt(o->extra, "Service-Route: <%s>\r\n", o->r->service_route);
         put_associated(o->subscriber, o->extra);
     }
-    if (u)
-        user_let_go(u);
 }
 
 void registrar_register(struct registrar *r, const struct sip_msg *m, struct buf *extra,
                         struct registrar_answer *ret_answer)
 {
     struct order o = {.r = r, .m = m, .extra = extra, .impi = m->to_uri};
+    struct user *u;
 
     if (read_require(&o) && read_credentials(&o) && read_identities(&o) && read_contacts(&o) &&
         read_path(&o) && authenticate(&o) && bind_all(&o))
         answer_ok(&o);
+    u = user_find(r, o.impi);
+    if (u) /* whatever happened above: nobody stays of whom nothing is left */
+        user_let_go(u);
     *ret_answer = o.answer;
 }

@@ -282,6 +282,11 @@ size_t registrar_challenges(const struct registrar *r)
     return r->nonces.count;
 }
 
+size_t registrar_users(const struct registrar *r)
+{
+    return r->users.count;
+}
+
 const struct registrar_counters *registrar_counters(const struct registrar *r)
 {
     return &r->counters;

@@ -130,6 +130,7 @@ bool registrar_remove(struct registrar *r, struct span impi);
 
 size_t registrar_count(const struct registrar *r); /* with at least one contact */
 size_t registrar_challenges(const struct registrar *r);
+size_t registrar_users(const struct registrar *r); /* registered or being challenged */
 const struct registrar_counters *registrar_counters(const struct registrar *r);
 
 /* Registered users in the order of their first registration, behind `after` (empty, or no longer

@@ -357,6 +357,15 @@ static void we_are_no_relay_for_strangers(void)
     CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 404", NULL), "SIP/2.0 404"));
     world_request(&w.px, "BYE", "sip:zoe@elsewhere.example", "c2", "Max-Forwards: 60\n");
     CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 481", NULL), "SIP/2.0 481"));
+    /* as if in a dialog, but without our Record-Route */
+    peer_say(&w.px, &w.s,
+             "MESSAGE sip:bob@192.0.2.12:5070 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bKz\nMax-Forwards: 60\n"
+             "From: <sip:z@elsewhere.example>;tag=z\nTo: <" BOB ">;tag=b\nCall-ID: z\n"
+             "CSeq: 1 MESSAGE\n");
+    world_run(20);
+    CU_ASSERT(is(peer_take(&w.px, "SIP/2.0 481", NULL), "SIP/2.0 481"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "MESSAGE", NULL));
     world_close();
 }
 

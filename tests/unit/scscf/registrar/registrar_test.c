@@ -267,6 +267,7 @@ static void an_aka_user_registers(void)
     ASSERT_SPAN_EQ(c[0].uri, "sip:alice@192.0.2.77:5062");
     ASSERT_SPAN_EQ(c[0].path, "<sip:term@192.0.2.10:5070;lr>");
     CU_ASSERT_EQUAL(T.last_event, REGISTRAR_REGISTERED);
+    CU_ASSERT_EQUAL(registrar_challenges(T.registrar), 1); /* the first, unanswered */
     teardown();
 }
 
@@ -337,6 +338,7 @@ static void a_wrong_response_is_refused_and_costs_the_challenge(void)
     answer_challenge(&(struct reply){.nc = 1, .wrong = true}, a, sizeof(a));
     CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = a}), 403);
     CU_ASSERT_EQUAL(registrar_counters(T.registrar)->refused_response, 1);
+    CU_ASSERT_EQUAL(registrar_users(T.registrar), 0);
     /* No second guess at the same nonce. */
     CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = right}), 401);
     CU_ASSERT_FALSE(registrar_is_registered(T.registrar, SPAN(IMPI)));
@@ -450,6 +452,9 @@ static void auts_moves_the_sequence_number_and_challenges_again(void)
     CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = a}), 401);
     CU_ASSERT(sqn_of_challenge() > UINT64_C(1) << 30);
     CU_ASSERT_EQUAL(registrar_counters(T.registrar)->resynchronised, 1);
+    /* Once more the same: that challenge is gone, nothing moves. */
+    CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = a}), 401);
+    CU_ASSERT_EQUAL(registrar_counters(T.registrar)->resynchronised, 1);
     answer_challenge(&(struct reply){.nc = 1}, a, sizeof(a));
     CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = a}), 200);
     teardown();
@@ -488,6 +493,7 @@ static void a_phone_that_refuses_the_network_gets_403(void)
              param("nonce", nonce, sizeof(nonce)));
     CU_ASSERT_EQUAL(send_register(&(struct say){.authorization = a}), 403);
     CU_ASSERT_EQUAL(registrar_counters(T.registrar)->refused_network, 1);
+    CU_ASSERT_EQUAL(registrar_users(T.registrar), 0);
     teardown();
 }
 
@@ -618,6 +624,8 @@ static void a_registration_runs_out(void)
     sim_run(T.sim, 2 * SEC);
     CU_ASSERT_FALSE(registrar_is_registered(T.registrar, SPAN(IMPI)));
     CU_ASSERT_EQUAL(T.last_event, REGISTRAR_EXPIRED);
+    sim_run(T.sim, 241 * SEC);
+    CU_ASSERT_EQUAL(registrar_users(T.registrar), 0);
     CU_ASSERT_EQUAL(registrar_count(T.registrar), 0);
     teardown();
 }
