@@ -1,69 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Legs and sessions. */
 #include "edge/gate/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/token/token.h"
+#include "edge/gate/inner.h"
 
-#define SESSION_ID_MAX 200
 /* What a flow may send at once, at least: a few frames of video. */
 #define BURST_MIN 6000u
-/* How long before the end of its lifetime a grant is renewed, at most, and how soon again when the
- * PDP was silent. */
-#define RENEW_EARLY (30 * SEC)
-#define RENEW_AGAIN (5 * SEC)
-
-struct flow {
-    struct gate_flow is;
-    bool up;
-    uint64_t bandwidth; /* of the rule that is up, bit/s */
-};
-
-struct grant {
-    struct diameter_flow flow;
-    uint64_t bandwidth;
-};
-
-struct gates {
-    struct loop *loop;
-    struct diameter *diameter;
-    const struct relay_port *relay;
-    struct gates_options options;
-    struct gates_ops ops;
-    struct gates_counters counters;
-    struct map by_session; /* gates with a Diameter session */
-    size_t n_gates;
-};
-
-struct gate {
-    struct gates *of;
-    void *user;
-    struct flow *flows;
-    size_t n_flows;
-
-    /* the Diameter session, from the first QAR on */
-    struct map_node node;
-    bool session_open;
-    char session_id[SESSION_ID_MAX];
-    char pdp[TOKEN_ENTITY_MAX + 1]; /* who answered: later messages go there */
-
-    /* what it granted */
-    bool granted;
-    struct grant *grants;
-    size_t n_grants;
-    struct secret token; /* of the grant, or of the question under way */
-    char token_name[TOKEN_NAME_LEN + 1];
-    struct loop_timer renew, expire;
-
-    /* the question under way */
-    bool asking;
-    struct handle call;
-    void (*done)(void *ctx, enum gate_verdict verdict, const char *detail);
-    void *done_ctx;
-    enum gate_verdict early; /* known without asking; told by the task */
-    struct loop_task tell;
-};
 
 const char *gate_verdict_name(enum gate_verdict v)
 {
@@ -124,14 +69,14 @@ static const struct grant *grant_for(const struct gate *gate, const struct diame
     return NULL;
 }
 
-static void lower_all(struct gate *gate, enum relay_gate to)
+void gate_lower_all(struct gate *gate, enum relay_gate to)
 {
     for (size_t i = 0; i < gate->n_flows; i++)
         flow_lower(gate->of, &gate->flows[i], to);
 }
 
 /* Every leg as the grant has it, no more and no less. */
-static void apply(struct gate *gate)
+void gate_apply(struct gate *gate)
 {
     struct gates *g = gate->of;
 
@@ -163,7 +108,7 @@ int gate_set_flows(struct gate *gate, const struct gate_flow *flows, size_t n)
         return -EINVAL;
     list = calloc(n ? n : 1, sizeof(*list));
     if (!list) {
-        lower_all(gate, RELAY_GATE_CLOSED);
+        gate_lower_all(gate, RELAY_GATE_CLOSED);
         return -ENOMEM;
     }
     for (size_t i = 0; i < n; i++)
@@ -179,133 +124,18 @@ int gate_set_flows(struct gate *gate, const struct gate_flow *flows, size_t n)
     free(gate->flows);
     gate->flows = list;
     gate->n_flows = n;
-    apply(gate);
+    gate_apply(gate);
     return 0;
-}
-
-/* ---- the Diameter session ---- */
-
-static bool session_equal(const struct map_node *node, const void *key)
-{
-    return span_eq(span_str(CONTAINER_OF(node, const struct gate, node)->session_id),
-                   *(const struct span *)key);
-}
-
-static uint64_t session_hash(const struct gates *g, struct span id)
-{
-    return map_hash(&g->by_session, id.p, id.n);
-}
-
-static int session_begin(struct gate *gate)
-{
-    struct gates *g = gate->of;
-    struct buf b = {gate->session_id, 0, sizeof(gate->session_id) - 1, false};
-    int rc;
-
-    if (gate->session_open)
-        return 0;
-    diameter_session_id(g->diameter, "edge", &b);
-    if (b.overflow)
-        return -EMSGSIZE;
-    gate->session_id[b.n] = '\0';
-    rc = map_add(&g->by_session, session_hash(g, buf_span(&b)), &gate->node);
-    gate->session_open = rc == 0;
-    return rc;
-}
-
-static void on_terminated(void *ctx, int error, const struct diameter_answer *ans)
-{
-    (void)ctx, (void)error, (void)ans; /* the PDP expires a session whose STR it missed */
-}
-
-/* STR, whatever happened before: a QAR whose answer was missed may have been granted. */
-static void session_end(struct gate *gate, uint32_t cause)
-{
-    struct gates *g = gate->of;
-    struct diameter_request rq = {.kind = DIAMETER_ST,
-                                  .app = DIAMETER_APP_QOS,
-                                  .session_id = span_str(gate->session_id),
-                                  .destination_host = span_str(gate->pdp),
-                                  .destination_realm = g->options.pdp_realm,
-                                  .st = {.cause = cause}};
-
-    if (!gate->session_open)
-        return;
-    map_del(&g->by_session, &gate->node);
-    gate->session_open = false;
-    if (diameter_send(g->diameter, &rq, loop_now(g->loop) + g->options.timeout, on_terminated, NULL,
-                      NULL) == 0)
-        g->counters.terminated++;
-    gate->session_id[0] = gate->pdp[0] = '\0';
-}
-
-static void grant_drop(struct gate *gate)
-{
-    gate->granted = false;
-    free(gate->grants);
-    gate->grants = NULL;
-    gate->n_grants = 0;
-    loop_timer_stop(gate->of->loop, &gate->renew);
-    loop_timer_stop(gate->of->loop, &gate->expire);
-}
-
-static void lose(struct gate *gate, enum gate_loss why)
-{
-    struct gates *g = gate->of;
-
-    grant_drop(gate);
-    lower_all(gate, RELAY_GATE_CLOSED);
-    g->counters.lost[why]++;
-    if (g->ops.on_lost)
-        g->ops.on_lost(gate->user, why);
-}
-
-static bool permits(const struct qos_filter *f)
-{
-    return !f->action.set || f->action.v != QOS_DROP;
-}
-
-/* False: no memory. */
-static bool grant_take(struct gate *gate, const struct qos_qaa *qaa)
-{
-    struct gates *g = gate->of;
-    struct grant *grants = calloc(qaa->n_filters ? qaa->n_filters : 1, sizeof(*grants));
-    uint64_t lifetime = qaa->lifetime.set ? qaa->lifetime.v * SEC : 0;
-    uint64_t grace = qaa->grace.set ? qaa->grace.v * SEC : 0;
-    uint64_t whole = qaa->session_timeout.set ? qaa->session_timeout.v * SEC : 0;
-
-    if (!grants)
-        return false;
-    grant_drop(gate);
-    gate->granted = true;
-    gate->grants = grants;
-    for (size_t i = 0; i < qaa->n_filters; i++)
-        if (permits(&qaa->filters[i]))
-            grants[gate->n_grants++] =
-                (struct grant){qaa->filters[i].flow, qaa->filters[i].bandwidth};
-    /* RFC 6733 8.9: authorized anew before the lifetime is over, given up after the grace. */
-    if (lifetime)
-        loop_timer_start(g->loop, &gate->renew,
-                         lifetime - (lifetime / 4 < RENEW_EARLY ? lifetime / 4 : RENEW_EARLY));
-    if (lifetime || whole) {
-        uint64_t end = lifetime ? lifetime + grace : whole;
-
-        loop_timer_start(g->loop, &gate->expire, whole && whole < end ? whole : end);
-    }
-    return true;
 }
 
 /* ---- asking ---- */
 
-static void verdict(struct gate *gate, enum gate_verdict v, const char *detail)
+bool gate_has_flows(const struct gate *gate)
 {
-    void (*done)(void *, enum gate_verdict, const char *) = gate->done;
-
-    gate->asking = false;
-    gate->done = NULL;
-    gate->of->counters.verdict[v]++;
-    if (done)
-        done(gate->done_ctx, v, detail);
+    for (size_t i = 0; i < gate->n_flows; i++)
+        if (!gate->flows[i].is.idle)
+            return true;
+    return false;
 }
 
 static void on_tell(struct loop_task *t, void *ctx)
@@ -320,7 +150,7 @@ static void on_tell(struct loop_task *t, void *ctx)
     };
 
     (void)t;
-    verdict(gate, gate->early, why[gate->early]);
+    gate_verdict(gate, gate->early, why[gate->early]);
 }
 
 static void tell_later(struct gate *gate, enum gate_verdict v)
@@ -328,121 +158,6 @@ static void tell_later(struct gate *gate, enum gate_verdict v)
     gate->asking = true;
     gate->early = v;
     loop_defer(gate->of->loop, &gate->tell);
-}
-
-/* Only a PDP that says no takes back what it granted; one that is silent does not: that is what
- * the lifetime is for. */
-static void refused(struct gate *gate, const struct diameter_answer *ans)
-{
-    bool had = gate->granted, renewing = !gate->done;
-    char detail[160];
-    struct buf b = {detail, 0, sizeof(detail) - 1, false};
-
-    buf_puts(&b, diameter_result_name(ans));
-    if (ans->error_message.n && ans->error_message.n < 80)
-        buf_fmt(&b, ": %.*s", SPAN_ARG(ans->error_message));
-    detail[b.n] = '\0';
-    grant_drop(gate);
-    lower_all(gate, RELAY_GATE_CLOSED);
-    verdict(gate, GATE_REFUSED, detail);
-    if (had && renewing)
-        lose(gate, GATE_WITHDRAWN);
-}
-
-static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
-{
-    struct gate *gate = ctx;
-
-    gate->call = (struct handle){0};
-    if (error && !gate->done) /* the grant holds until it expires */
-        loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN);
-    if (error == -ETIMEDOUT) {
-        verdict(gate, GATE_SILENT, "the PDP did not answer in time");
-    } else if (error == -EBADMSG) {
-        verdict(gate, GATE_BROKEN, "the PDP's answer cannot be understood");
-    } else if (error) {
-        verdict(gate, GATE_NO_PDP, "no connection to the PDP");
-    } else if (!diameter_ok(ans)) {
-        refused(gate, ans);
-    } else if (!grant_take(gate, &ans->qaa)) {
-        verdict(gate, GATE_BROKEN, "out of memory");
-    } else {
-        (void)span_copy(ans->origin_host, gate->pdp, sizeof(gate->pdp)); /* "" = by realm */
-        apply(gate);
-        if (gate_up_count(gate) == 0) { /* a yes to nothing is a no */
-            verdict(gate, GATE_REFUSED, "the PDP authorized none of the flows");
-            return;
-        }
-        verdict(gate, GATE_GRANTED, "granted");
-    }
-}
-
-static void put_filters(const struct gate *gate, struct qos_qar *qar, char (*ids)[16])
-{
-    for (size_t i = 0; i < gate->n_flows; i++) {
-        const struct gate_flow *f = &gate->flows[i].is;
-        struct buf b = {ids[i], 0, sizeof(ids[i]), false};
-
-        if (f->idle)
-            continue;
-        buf_fmt(&b, "%u.%u", f->media, f->number);
-        qar->filters[qar->n_filters++] = (struct qos_filter){.id = buf_span(&b), .flow = f->what};
-    }
-}
-
-/* RFC 5866 4.1: the QAR goes to the entity that the token names, when we have a connection to it;
- * a token is not verified here, so it cannot make us speak to anyone else. */
-static struct span destination(const struct gate *gate, struct token_claims *claims)
-{
-    struct span element = span_of(gate->token.bytes, gate->token.n);
-
-    if (gate->pdp[0])
-        return span_str(gate->pdp);
-    if (token_parse(element, claims) == 0 && claims->entity[0] &&
-        diameter_peer_up(gate->of->diameter, span_str(claims->entity)))
-        return span_str(claims->entity);
-    return SPAN_NONE;
-}
-
-static bool has_flows(const struct gate *gate)
-{
-    for (size_t i = 0; i < gate->n_flows; i++)
-        if (!gate->flows[i].is.idle)
-            return true;
-    return false;
-}
-
-static int ask(struct gate *gate)
-{
-    struct gates *g = gate->of;
-    struct diameter_request *rq;
-    struct token_claims claims;
-    char ids[GATE_FLOWS_MAX][16], octets[SECRET_MAX + 2];
-    struct buf token = BUF_ON(octets);
-    int rc = session_begin(gate);
-
-    if (rc != 0)
-        return rc;
-    rq = calloc(1, sizeof(*rq)); /* too large for a stack that others share */
-    if (!rq)
-        return -ENOMEM;
-    token_put_octets(&token, &gate->token, true);
-    *rq = (struct diameter_request){.kind = DIAMETER_QA,
-                                    .app = DIAMETER_APP_QOS,
-                                    .session_id = span_str(gate->session_id),
-                                    .destination_host = destination(gate, &claims),
-                                    .destination_realm = g->options.pdp_realm};
-    rq->qar.token = buf_span(&token);
-    put_filters(gate, &rq->qar, ids);
-    rc = diameter_send(g->diameter, rq, loop_now(g->loop) + g->options.timeout, on_answer, gate,
-                       &gate->call);
-    bytes_wipe(octets, sizeof(octets));
-    free(rq);
-    if (rc == 0) {
-        gate->asking = true;
-        g->counters.asked++;
-    }
-    return rc;
 }
 
 static bool covered(const struct gate *gate, const struct secret *token)
@@ -468,7 +183,7 @@ int gate_authorize(struct gate *gate, struct span octets,
         return -EBUSY;
     gate->done = done;
     gate->done_ctx = ctx;
-    if (!has_flows(gate)) {
+    if (!gate_has_flows(gate)) {
         tell_later(gate, GATE_NO_FLOWS);
         return 0;
     }
@@ -487,15 +202,15 @@ int gate_authorize(struct gate *gate, struct span octets,
     }
     if (gate->session_open && !secret_eq(&gate->token, &token)) {
         /* A Diameter session is one token's; what it granted ends with it. */
-        grant_drop(gate);
-        lower_all(gate, RELAY_GATE_CLOSED);
-        session_end(gate, DIAMETER_LOGOUT);
+        gate_grant_drop(gate);
+        gate_lower_all(gate, RELAY_GATE_CLOSED);
+        gate_session_end(gate, DIAMETER_LOGOUT);
     }
     gate->token = token;
     secret_wipe(&token);
     token_hash(&gate->token, hash);
     (void)token_name(hash, gate->token_name);
-    rc = ask(gate);
+    rc = gate_ask(gate);
     if (rc == -ENOTCONN || rc == -EBUSY) {
         tell_later(gate, GATE_NO_PDP);
         return 0;
@@ -503,57 +218,6 @@ int gate_authorize(struct gate *gate, struct span octets,
     if (rc != 0)
         gate->done = NULL;
     return rc;
-}
-
-static void on_renew(struct loop_timer *t, void *ctx)
-{
-    struct gate *gate = ctx;
-
-    (void)t;
-    if (gate->asking || !has_flows(gate))
-        return;
-    if (ask(gate) != 0)
-        loop_timer_start(gate->of->loop, t, RENEW_AGAIN);
-}
-
-static void on_expire(struct loop_timer *t, void *ctx)
-{
-    struct gate *gate = ctx;
-
-    (void)t;
-    lose(gate, GATE_EXPIRED);
-}
-
-/* ---- what the PDP begins ---- */
-
-static void on_request(void *ctx, struct handle request, const struct diameter_request *rq)
-{
-    struct gates *g = ctx;
-    struct diameter_answer ans = {.result = DIAMETER_SUCCESS};
-    struct map_node *node =
-        map_find(&g->by_session, session_hash(g, rq->session_id), &rq->session_id);
-    struct gate *gate = node ? CONTAINER_OF(node, struct gate, node) : NULL;
-
-    if (rq->kind != DIAMETER_AS && rq->kind != DIAMETER_RA)
-        ans.result = DIAMETER_UNABLE_TO_COMPLY;
-    /* Only the PDP that serves the session may end it. */
-    else if (!gate || (gate->pdp[0] && !span_eq_nocase(span_str(gate->pdp), rq->origin_host)))
-        ans.result = DIAMETER_UNKNOWN_SESSION_ID;
-    (void)diameter_answer(g->diameter, request, &ans); /* gone: the PDP repeats or gives up */
-    if (ans.result != DIAMETER_SUCCESS)
-        return;
-    if (rq->kind == DIAMETER_RA) { /* RFC 5866 3.2.2: an empty RAR obliges us to ask */
-        if (!gate->asking && has_flows(gate) && gate->token.n)
-            (void)ask(gate);
-        return;
-    }
-    session_end(gate, DIAMETER_ADMINISTRATIVE);
-    if (gate->asking && !handle_eq(gate->call, (struct handle){0})) {
-        diameter_cancel(g->diameter, gate->call);
-        gate->call = (struct handle){0};
-        verdict(gate, GATE_REFUSED, "the PDP aborted the session");
-    }
-    lose(gate, GATE_REVOKED);
 }
 
 /* ---- life ---- */
@@ -573,9 +237,9 @@ int gates_new(struct loop *l, struct diameter *d, const struct rnd *rnd,
         return -ENOMEM;
     *g = (struct gates){.loop = l, .diameter = d, .relay = relay, .options = *options, .ops = *ops};
     rnd->fill(rnd->ctx, key, sizeof(key));
-    rc = map_init(&g->by_session, 0, key, session_equal);
+    rc = map_init(&g->by_session, 0, key, gate_session_equal);
     if (rc == 0 && d)
-        rc = diameter_serve(d, DIAMETER_APP_QOS, on_request, g);
+        rc = diameter_serve(d, DIAMETER_APP_QOS, gate_on_request, g);
     if (rc != 0) {
         gates_free(g);
         return rc;
@@ -608,8 +272,8 @@ int gate_new(struct gates *g, void *user, struct gate **ret_gate)
         return -ENOMEM;
     gate->of = g;
     gate->user = user;
-    loop_timer_init(&gate->renew, on_renew, gate);
-    loop_timer_init(&gate->expire, on_expire, gate);
+    loop_timer_init(&gate->renew, gate_on_renew, gate);
+    loop_timer_init(&gate->expire, gate_on_expire, gate);
     loop_task_init(&gate->tell, on_tell, gate);
     g->n_gates++;
     *ret_gate = gate;
@@ -620,11 +284,11 @@ void gate_end(struct gate *gate)
 {
     if (!gate)
         return;
-    lower_all(gate, RELAY_GATE_ENDED);
+    gate_lower_all(gate, RELAY_GATE_ENDED);
     if (gate->of->diameter)
         diameter_cancel(gate->of->diameter, gate->call);
-    session_end(gate, DIAMETER_LOGOUT);
-    grant_drop(gate);
+    gate_session_end(gate, DIAMETER_LOGOUT);
+    gate_grant_drop(gate);
     loop_task_cancel(&gate->tell);
     secret_wipe(&gate->token);
     gate->of->n_gates--;

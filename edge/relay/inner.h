@@ -28,6 +28,7 @@ struct relay_mail {
 /* A rule as the packet path wants it; immutable once published. */
 struct relay_posted_rule {
     struct relay_mail retire;
+    enum relay_gate gate; /* a rule given for a closed gate never lets a packet through */
     enum relay_source source;
     union relay_sa peer;
     socklen_t peer_len;  /* 0 = not known */

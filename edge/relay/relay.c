@@ -142,6 +142,7 @@ static int relay_set(void *ctx, struct relay_stream *s, unsigned i, const struct
         return -ENOMEM;
     }
     posted->retire.take = rule_retire;
+    posted->gate = rule->gate;
     posted->source = rule->source;
     posted->bytes_per_second = rule->bytes_per_second;
     posted->burst_bytes = rule->burst_bytes;
@@ -156,9 +157,14 @@ static int relay_set(void *ctx, struct relay_stream *s, unsigned i, const struct
         atomic_store_explicit(&leg->shown_set, false, memory_order_relaxed);
     }
     posted->generation = leg->generation;
+    /* A gate goes down before its rule changes and up after: a packet never meets an open gate with
+     * a rule that was given for a closed one. */
+    if (rule->gate != RELAY_GATE_OPEN)
+        atomic_store_explicit(&leg->gate, (int)rule->gate, memory_order_release);
     struct relay_posted_rule *old =
         atomic_exchange_explicit(&leg->rule, posted, memory_order_acq_rel);
-    atomic_store_explicit(&leg->gate, (int)rule->gate, memory_order_release);
+    if (rule->gate == RELAY_GATE_OPEN)
+        atomic_store_explicit(&leg->gate, (int)rule->gate, memory_order_release);
     if (old)
         mail_post(s->worker, &old->retire);
     return 0;

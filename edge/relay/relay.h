@@ -11,7 +11,7 @@
  * Errors    0 or negative errno from opening; a packet that cannot be sent is counted.
  * Never     allocates or copies per packet, parses beyond the fixed header, logs.
  * Twins     relay_new is the kernel's sockets; relay_fake (edge/relay/fake.h) is for tests.
- * Tests     tests/unit/edge/relay; with real packets tests/integration/edge_media_test.c. */
+ * Tests     tests/unit/edge/relay (real sockets), tests/bench/edge/run. */
 #ifndef EDGE_RELAY_RELAY_H
 #define EDGE_RELAY_RELAY_H
 

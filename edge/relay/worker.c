@@ -147,7 +147,7 @@ static enum usage_counter judge(struct relay_leg *leg, const struct relay_posted
                                 const struct mmsghdr *m, const uint8_t *p, uint64_t now)
 {
     int gate = atomic_load_explicit(&leg->gate, memory_order_acquire);
-    if (gate != RELAY_GATE_OPEN || !rule)
+    if (gate != RELAY_GATE_OPEN || !rule || rule->gate != RELAY_GATE_OPEN)
         return gate == RELAY_GATE_ENDED ? USAGE_REFUSED_ENDED : USAGE_REFUSED_CLOSED;
     if (m->msg_hdr.msg_flags & MSG_TRUNC || !form_ok(leg->stream->kind, p, m->msg_len))
         return USAGE_REFUSED_FORM;
