@@ -83,7 +83,10 @@ void charon_keeper_run(int fd)
             if (r.set.keys.integrity[0] != 0xAA)
                 a.status = -EINVAL; /* the keys must come with it */
             if (script == DIES_ON_INSTALL) {
-                die(fd, &generation);
+                a = (struct charon_answer){.op = CHARON_DIED, .reason = "died as told"};
+                answer(fd, &a);
+                generation++;
+                raise(SIGSTOP); /* until the daemon has heard of it with its queue full */
                 break;
             }
             if (script == GARBLES)
@@ -279,6 +282,20 @@ static struct handle install(struct bed *b, unsigned i)
     return h;
 }
 
+static pid_t child(void)
+{
+    char path[64];
+    int pid = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    f = fopen(path, "re");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL_FATAL(fscanf(f, "%d", &pid), 1);
+    fclose(f);
+    return pid;
+}
+
 /* ---- cases ---- */
 
 static void a_set_goes_through_its_life(void)
@@ -428,6 +445,7 @@ static void installs_under_way_fail_once_when_the_worker_dies(void)
         install(b, i);
     CU_ASSERT(run_until(b, &b->calls, 300));
     CU_ASSERT_EQUAL(b->refused, 300);
+    CU_ASSERT_EQUAL(kill(child(), SIGCONT), 0);
     CU_ASSERT_EQUAL(b->result.status, -ENOTCONN);
     CU_ASSERT_STRING_EQUAL(b->reason, "died as told");
     CU_ASSERT(run_until(b, &b->ups, 1));
