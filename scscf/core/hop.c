@@ -5,26 +5,7 @@
 
 #include "scscf/core/inner.h"
 
-static struct span join(struct arena *a, const char *before, struct span s, const char *after)
-{
-    size_t room = strlen(before) + s.n + strlen(after);
-    struct buf b = {arena_alloc(a, room), 0, room, false};
-
-    if (!b.p)
-        return SPAN_NONE;
-    buf_puts(&b, before);
-    buf_put(&b, s);
-    buf_puts(&b, after);
-    return buf_span(&b);
-}
-
 /* ---- refusing --------------------------------------------------------------------------------- */
-
-struct refusal {
-    unsigned status;
-    uint64_t *counter;
-    const char *reason;
-};
 
 static void refuse_server(struct sip_server *server, const struct refusal *r)
 {
@@ -126,7 +107,7 @@ static void edit_routes(const struct hop *h, const struct way *w, struct sip_msg
     sip_edit_ruri(e, w->contact);
     if (w->path.n)
         sip_edit_append(e, SIP_H_ROUTE, w->path);
-    sip_edit_append(e, SIP_H_P_CALLED_PARTY_ID, join(&m->arena, "<", m->ruri, ">"));
+    sip_edit_append(e, SIP_H_P_CALLED_PARTY_ID, scscf_join(&m->arena, "<", m->ruri, ">"));
 }
 
 /* TS 24.229 7.2A.5A: type 1 towards a P-CSCF, the bare name towards another home network. */
@@ -136,7 +117,8 @@ static int edit_vector(const struct hop *h, struct sip_msg *m, struct sip_edit *
 
     v.orig_ioi = h->orig_ioi;
     if (h->originating)
-        v.orig_ioi = h->terminating ? join(&m->arena, "Type 1", h->s->network, "") : h->s->network;
+        v.orig_ioi =
+            h->terminating ? scscf_join(&m->arena, "Type 1", h->s->network, "") : h->s->network;
     return sroute_vector_put(m, e, &v);
 }
 
@@ -262,111 +244,6 @@ static bool hop_ways(struct hop *h, unsigned n)
     return true;
 }
 
-/* ---- the halves ------------------------------------------------------------------------------- */
-
-/* What the two halves found out. */
-struct plan {
-    struct sroute_entry entry;
-    struct sip_uri ruri;
-    struct span asserted;
-    struct span caller, callee; /* IMPI; empty: that half does not run here */
-    struct span alias;          /* URI */
-    struct registrar_contact contacts[REGISTRAR_CONTACTS_MAX];
-    size_t n_contacts;
-};
-
-/* TS 24.229 5.4.3.2: the other kind of identity of the same user, for who is called. */
-static struct span alias_of(const struct sip_msg *m, const struct subscriber *s)
-{
-    bool has_tel = sroute_asserted_by(m, SIP_SCHEME_TEL).p;
-
-    if (has_tel && sroute_asserted_by(m, SIP_SCHEME_SIP).p)
-        return SPAN_NONE;
-    for (unsigned i = 0; i < s->n_impu; i++)
-        if (!s->impu[i].barred && span_starts(s->impu[i].uri, SPAN("tel:")) != has_tel)
-            return s->impu[i].uri;
-    return SPAN_NONE;
-}
-
-static bool plan_caller(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
-{
-    const struct subscriber_impu *impu = NULL;
-    const struct subscriber *caller =
-        p->asserted.p ? subscribers_find_impu(s->env.subscribers, p->asserted, &impu) : NULL;
-
-    s->counters.originating++;
-    *r = (struct refusal){403, &s->counters.refused_caller,
-                          "the asserted identity is not registered here"};
-    if (!caller || !registrar_is_registered(s->registrar, caller->impi))
-        return false;
-    *r = (struct refusal){403, &s->counters.refused_barred, "barred by the service profile"};
-    if (impu->barred || caller->barred_out)
-        return false;
-    p->caller = arena_copy(&m->arena, caller->impi);
-    p->alias = arena_copy(&m->arena, alias_of(m, caller));
-    return true;
-}
-
-static const struct subscriber *find_callee(struct scscf *s, const struct sip_msg *m,
-                                            const struct sip_uri *ruri,
-                                            const struct subscriber_impu **ret_impu)
-{
-    const struct subscriber *callee = subscribers_find_impu(s->env.subscribers, m->ruri, ret_impu);
-    char room[80];
-    struct span number;
-
-    if (callee)
-        return callee;
-    number = sroute_number(ruri, room, sizeof(room));
-    return number.p ? subscribers_find_impu(s->env.subscribers, number, ret_impu) : NULL;
-}
-
-/* TS 24.229 5.4.3.3. */
-static bool plan_callee(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
-{
-    const struct subscriber_impu *impu = NULL;
-    const struct subscriber *callee = find_callee(s, m, &p->ruri, &impu);
-
-    s->counters.terminating++;
-    *r = (struct refusal){404, &s->counters.refused_unknown, "nobody by that name"};
-    if (!callee || impu->barred)
-        return false;
-    *r = (struct refusal){603, &s->counters.refused_barred, "barred by the service profile"};
-    if (callee->barred_in) /* TS 24.611 4.5.2.6.1 */
-        return false;
-    *r = (struct refusal){480, &s->counters.refused_unregistered, "not registered"};
-    p->n_contacts =
-        registrar_contacts(s->registrar, callee->impi, p->contacts, ARRAY_LEN(p->contacts));
-    if (p->n_contacts == 0)
-        return false;
-    p->callee = arena_copy(&m->arena, callee->impi);
-    return true;
-}
-
-/* Which halves run here and where they lead. False: refused with *r; status 200 is an OPTIONS to
- * ourselves. */
-static bool plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
-{
-    enum sroute_aim aim;
-
-    p->asserted = sroute_asserted(m);
-    (void)sip_uri_split(m->ruri, &p->ruri); /* sroute_check has */
-    aim = sroute_aim(&s->names, &p->ruri);
-    if (p->entry.originating && !plan_caller(s, m, p, r))
-        return false;
-    if (p->entry.originating && p->entry.next.p)
-        return true; /* the phone's further Route decides (RFC 3261 16.5) */
-    if (aim == SROUTE_HOME)
-        return plan_callee(s, m, p, r);
-    if (aim == SROUTE_SELF && m->method == SIP_OPTIONS) {
-        *r = (struct refusal){.status = 200};
-        return false;
-    }
-    /* From outside to outside we are no relay. */
-    *r = (struct refusal){404, &s->counters.refused_unknown, "nobody by that name"};
-    return aim == SROUTE_FOREIGN && p->entry.originating;
-}
-
 /* ---- charging --------------------------------------------------------------------------------- */
 
 static void take_vector(struct hop *h, struct sip_msg *m)
@@ -470,7 +347,7 @@ static void start_initial(struct scscf *s, struct sip_server *server, struct sip
     struct hop *h;
     int rc;
 
-    if (!plan_make(s, m, &p, &r)) {
+    if (!scscf_plan_make(s, m, &p, &r)) {
         if (r.status == 200)
             answer_options(server);
         else
@@ -485,7 +362,7 @@ static void start_initial(struct scscf *s, struct sip_server *server, struct sip
     h->originating = p.entry.originating;
     h->terminating = p.callee.n != 0;
     if (p.alias.n)
-        h->alias = join(&m->arena, "<", p.alias, ">");
+        h->alias = scscf_join(&m->arena, "<", p.alias, ">");
     take_vector(h, m);
     rc = hop_open(h, m, &p);
     if (rc == 0 && !plan_ways(h, m, &p))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* scscf/core, inside: the object and its entries (core.c), requests on their way (hop.c), their
- * answers (answer.c), calls with their dialogs and timers (talk.c). */
+ * answers (answer.c), the halves an initial request runs (plan.c), calls with their dialogs and
+ * timers (talk.c). */
 #ifndef SCSCF_CORE_INNER_H
 #define SCSCF_CORE_INNER_H
 
@@ -74,6 +75,31 @@ void talk_tell(const struct talk *t, enum scscf_event event, unsigned status, co
 void talk_on_dialog_end(struct sip_dialog *d, void *ctx);
 /* Frees it whatever it is doing. */
 void talk_free(struct talk *t);
+
+/* ---- what an initial request comes to ---- */
+
+struct refusal {
+    unsigned status;
+    uint64_t *counter;
+    const char *reason;
+};
+
+/* What the two halves found out. */
+struct plan {
+    struct sroute_entry entry;
+    struct sip_uri ruri;
+    struct span asserted;
+    struct span caller, callee; /* IMPI; empty: that half does not run here */
+    struct span alias;          /* URI */
+    struct registrar_contact contacts[REGISTRAR_CONTACTS_MAX];
+    size_t n_contacts;
+};
+
+/* Which halves run here and where they lead. False: refused with *r; status 200 is an OPTIONS to
+ * ourselves. */
+bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r);
+/* before + s + after in the arena; p = NULL: no memory. */
+struct span scscf_join(struct arena *a, const char *before, struct span s, const char *after);
 
 /* ---- a request on its way ---- */
 

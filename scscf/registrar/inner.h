@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* scscf/registrar, inside: users and contacts (registrar.c), challenges (challenge.c), the REGISTER
- * (register.c). */
+ * (register.c), what it does to contacts (bind.c). */
 #ifndef SCSCF_REGISTRAR_INNER_H
 #define SCSCF_REGISTRAR_INNER_H
 
@@ -60,6 +60,39 @@ struct challenge {
     char nonce[NONCE_MAX];
     unsigned nonce_n;
 };
+
+struct wanted {
+    struct sip_name_addr na;
+    struct sip_uri uri;
+    uint32_t expires; /* 0 = remove */
+    unsigned q;
+};
+
+/* A REGISTER as it was read; spans are the message's. */
+struct order {
+    struct registrar *r;
+    const struct sip_msg *m;
+    struct buf *extra;
+    struct registrar_answer answer;
+    const struct subscriber *subscriber;
+    struct span impi;
+    bool has_fields; /* there is an Authorization */
+    struct digest_fields fields;
+    bool is_protected; /* integrity-protected="yes" */
+    bool by_digest;    /* SIP digest, not AKA */
+    bool star;
+    struct wanted wanted[REGISTRAR_CONTACTS_MAX];
+    unsigned n_wanted;
+    struct span removed[REGISTRAR_CONTACTS_MAX]; /* URIs, in the message */
+    unsigned n_removed;
+    char path[REGISTRAR_PATH_MAX];
+    size_t path_n;
+};
+
+/* register.c: status, a Warning with the reason, the counter; always false. */
+bool order_refuse(struct order *o, unsigned status, uint64_t *counter, const char *reason);
+/* bind.c: false when it was refused. */
+bool order_bind(struct order *o);
 
 /* registrar.c */
 struct user *user_find(const struct registrar *r, struct span impi);

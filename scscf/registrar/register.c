@@ -5,37 +5,9 @@
 
 #include "scscf/registrar/inner.h"
 
-struct wanted {
-    struct sip_name_addr na;
-    struct sip_uri uri;
-    uint32_t expires; /* 0 = remove */
-    unsigned q;
-};
-
-/* A REGISTER as it was read; spans are the message's. */
-struct order {
-    struct registrar *r;
-    const struct sip_msg *m;
-    struct buf *extra;
-    struct registrar_answer answer;
-    const struct subscriber *subscriber;
-    struct span impi;
-    bool has_fields; /* there is an Authorization */
-    struct digest_fields fields;
-    bool is_protected; /* integrity-protected="yes" */
-    bool by_digest;    /* SIP digest, not AKA */
-    bool star;
-    struct wanted wanted[REGISTRAR_CONTACTS_MAX];
-    unsigned n_wanted;
-    struct span removed[REGISTRAR_CONTACTS_MAX]; /* URIs, in the message */
-    unsigned n_removed;
-    char path[REGISTRAR_PATH_MAX];
-    size_t path_n;
-};
-
 /* ---- refusing --------------------------------------------------------------------------------- */
 
-static bool refuse(struct order *o, unsigned status, uint64_t *counter, const char *reason)
+bool order_refuse(struct order *o, unsigned status, uint64_t *counter, const char *reason)
 {
     (*counter)++;
     o->answer.status = status;
@@ -48,7 +20,7 @@ static bool refuse(struct order *o, unsigned status, uint64_t *counter, const ch
 
 static bool refuse_malformed(struct order *o, const char *reason)
 {
-    return refuse(o, 400, &o->r->counters.refused_malformed, reason);
+    return order_refuse(o, 400, &o->r->counters.refused_malformed, reason);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------- */
@@ -68,7 +40,8 @@ static bool read_require(struct order *o)
             buf_fmt(o->extra, "Unsupported: %.*s\r\n", SPAN_ARG(v.value));
         good = good && is_known;
     }
-    return good || refuse(o, 420, &o->r->counters.refused_malformed, "Require names an extension");
+    return good ||
+           order_refuse(o, 420, &o->r->counters.refused_malformed, "Require names an extension");
 }
 
 static bool read_credentials(struct order *o)
@@ -115,11 +88,11 @@ static bool read_identities(struct order *o)
             o->subscriber = of_impu; /* phones with a tel: identity, or another IMPI */
     }
     if (!o->subscriber)
-        return refuse(o, 403, &r->counters.refused_unknown, "unknown private identity");
+        return order_refuse(o, 403, &r->counters.refused_unknown, "unknown private identity");
     o->impi = o->subscriber->impi;
     if (of_impu != o->subscriber)
-        return refuse(o, 403, &r->counters.refused_unknown,
-                      "the public identity is not of this private identity");
+        return order_refuse(o, 403, &r->counters.refused_unknown,
+                            "the public identity is not of this private identity");
     if (!o->subscriber->has_aka)
         o->by_digest = true;
     else if (!o->subscriber->has_digest)
@@ -169,7 +142,8 @@ static bool read_contact(struct order *o, struct span value, struct span general
                           : (general.p ? read_expires(r, general) : r->options.default_expires);
     if (w.expires != 0 && w.expires < r->options.min_expires) {
         buf_fmt(o->extra, "Min-Expires: %u\r\n", r->options.min_expires);
-        return refuse(o, 423, &r->counters.refused_expires, "registration interval too brief");
+        return order_refuse(o, 423, &r->counters.refused_expires,
+                            "registration interval too brief");
     }
     if (w.expires > r->options.max_expires)
         w.expires = r->options.max_expires;
@@ -233,9 +207,10 @@ static bool challenge(struct order *o, bool stale)
         rc = challenge_new(u, o->by_digest ? DIGEST_MD5 : DIGEST_AKAV1_MD5, stale, o->extra);
     if (rc != 0) {
         if (rc == -ENOKEY)
-            return refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
-        return refuse(o, 503, &r->counters.refused_full,
-                      rc == -EAGAIN ? "the subscriber store is behind" : "no room for a challenge");
+            return order_refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
+        return order_refuse(o, 503, &r->counters.refused_full,
+                            rc == -EAGAIN ? "the subscriber store is behind"
+                                          : "no room for a challenge");
     }
     o->answer.status = 401;
     registrar_tell(r, REGISTRAR_CHALLENGED, o->impi, o->by_digest ? "MD5" : "AKAv1-MD5");
@@ -256,7 +231,7 @@ static bool resynchronise(struct order *o, struct challenge *c)
     if (u->resyncs >= r->options.resyncs ||
         subscribers_resync(r->env.subscribers, o->impi, rand, auts) != 0) {
         u->resyncs = 0;
-        return refuse(o, 403, &r->counters.refused_auts, "resynchronisation failed");
+        return order_refuse(o, 403, &r->counters.refused_auts, "resynchronisation failed");
     }
     u->resyncs++;
     r->counters.resynchronised++;
@@ -298,7 +273,7 @@ static bool judge(struct order *o, struct challenge *c)
                       : digest_ha1_make(r->env.auth, o->fields.username, span_str(r->realm),
                                         span_of(c->xres, c->xres_n), &ha1);
     if (rc != 0)
-        return refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
+        return order_refuse(o, 403, &r->counters.refused_unknown, "the user has no key");
     verdict = digest_check(r->env.auth, &asked, &ha1, &o->fields, o->m->method_text, o->m->body,
                            &c->nc, &why);
     if (verdict == DIGEST_OK)
@@ -319,14 +294,14 @@ static bool judge(struct order *o, struct challenge *c)
         return refuse_malformed(o, why);
     case DIGEST_NO_ANSWER: /* TS 24.229 5.4.1.2.3: the phone does not accept AUTN */
         challenge_free(c);
-        return refuse(o, 403, &r->counters.refused_network, "the phone refused the network");
+        return order_refuse(o, 403, &r->counters.refused_network, "the phone refused the network");
     case DIGEST_WRONG:
         break;
     }
     /* One guess a challenge. An answered nonce stays: a stranger must not take it away. */
     if (!c->answered)
         challenge_free(c);
-    return refuse(o, 403, &r->counters.refused_response, "wrong response");
+    return order_refuse(o, 403, &r->counters.refused_response, "wrong response");
 }
 
 /* True: go on. False: the answer stands. */
@@ -350,181 +325,6 @@ static bool authenticate(struct order *o)
     if (c->answered && again)
         return challenge(o, false);
     return judge(o, c);
-}
-
-/* ---- binding ---------------------------------------------------------------------------------- */
-
-static struct contact *contact_find(const struct user *u, const struct wanted *w)
-{
-    struct span instance = sip_param_find(w->na.params, SPAN("+sip.instance"));
-
-    LIST_EACH(it, &u->contacts)
-    {
-        struct contact *c = CONTAINER_OF(it, struct contact, item);
-        struct sip_uri uri;
-
-        /* TS 24.229 5.4.1.2.2F: the same device, whatever port its new SAs gave it. */
-        if (instance.n && span_eq(instance, c->instance))
-            return c;
-        if (span_eq(c->uri, w->na.uri) ||
-            (sip_uri_split(c->uri, &uri) == 0 && sip_uri_equal(&uri, &w->uri)))
-            return c;
-    }
-    return NULL;
-}
-
-static bool is_out_of_order(const struct order *o, const struct contact *c)
-{
-    return span_eq(c->call_id, o->m->call_id) && o->m->cseq <= c->cseq;
-}
-
-/* RFC 3261 10.3 step 7: all or nothing, so the order is looked at before anything changes. */
-static bool check_order(struct order *o, struct user *u)
-{
-    bool good = true;
-
-    if (!u)
-        return true;
-    for (unsigned i = 0; i < o->n_wanted; i++) {
-        struct contact *c = contact_find(u, &o->wanted[i]);
-
-        good = good && !(c && is_out_of_order(o, c));
-    }
-    if (o->star)
-        LIST_EACH(it, &u->contacts)
-    good = good && !is_out_of_order(o, CONTAINER_OF(it, struct contact, item));
-    return good || refuse(o, 500, &o->r->counters.refused_order, "CSeq is lower than the last one");
-}
-
-static struct span put_part(struct buf *b, struct span s)
-{
-    struct span at = span_of(b->p + b->n, s.n);
-
-    buf_put(b, s);
-    return at;
-}
-
-/* Contact parameters but expires, as they came. */
-static struct span put_params(struct buf *b, struct span list)
-{
-    size_t from = b->n;
-    struct sip_param p;
-
-    while (sip_param_next(&list, &p) == 1) {
-        if (span_eq_nocase(p.name, SPAN("expires")))
-            continue;
-        buf_putc(b, ';');
-        buf_put(b, p.name);
-        if (!p.value.p)
-            continue;
-        buf_puts(b, p.quoted ? "=\"" : "=");
-        buf_put(b, p.value);
-        if (p.quoted)
-            buf_putc(b, '"');
-    }
-    return span_of(b->p + from, b->n - from);
-}
-
-static struct contact *contact_new(const struct order *o, const struct wanted *w)
-{
-    struct span visited = sip_header_value(o->m, SIP_H_P_VISITED_NETWORK_ID);
-    struct span instance = sip_param_find(w->na.params, SPAN("+sip.instance"));
-    size_t room =
-        w->na.uri.n + w->na.params.n + 8 + instance.n + o->path_n + o->m->call_id.n + visited.n;
-    struct contact *c = calloc(1, sizeof(*c) + room);
-    struct buf b;
-
-    if (!c)
-        return NULL;
-    b = (struct buf){c->text, 0, room, false};
-    c->uri = put_part(&b, w->na.uri);
-    c->params = put_params(&b, w->na.params);
-    c->instance = put_part(&b, instance);
-    c->path = put_part(&b, span_of(o->path, o->path_n));
-    c->call_id = put_part(&b, o->m->call_id);
-    c->visited = put_part(&b, visited);
-    c->cseq = o->m->cseq;
-    c->q = w->q;
-    c->expires_at = loop_now(o->r->env.loop) + (uint64_t)w->expires * SEC;
-    if (b.overflow) { /* parameters written longer than they came cannot be */
-        free(c);
-        return NULL;
-    }
-    return c;
-}
-
-static void drop_oldest(struct user *u)
-{
-    user_contact_drop(u, CONTAINER_OF(u->contacts.prev, struct contact, item));
-}
-
-/* The old contacts stay until the new ones are made. */
-static bool bind_contacts(struct order *o, struct user *u)
-{
-    struct contact *fresh[REGISTRAR_CONTACTS_MAX] = {NULL};
-    bool complete = true;
-
-    for (unsigned i = 0; i < o->n_wanted; i++) {
-        if (!o->wanted[i].expires)
-            continue;
-        fresh[i] = contact_new(o, &o->wanted[i]);
-        complete = complete && fresh[i];
-    }
-    if (!complete) {
-        for (unsigned i = 0; i < o->n_wanted; i++)
-            free(fresh[i]);
-        return refuse(o, 503, &o->r->counters.refused_full, "out of memory");
-    }
-    for (unsigned i = 0; i < o->n_wanted; i++) {
-        struct contact *old = contact_find(u, &o->wanted[i]);
-
-        if (fresh[i])
-            user_contact_add(u, fresh[i]);
-        else if (old)
-            o->removed[o->n_removed++] = o->wanted[i].na.uri;
-        if (old)
-            user_contact_drop(u, old);
-    }
-    while (u->n_contacts > o->r->options.contacts)
-        drop_oldest(u);
-    while (o->star && u->n_contacts)
-        drop_oldest(u);
-    return true;
-}
-
-static void note_change(struct registrar *r, const struct user *u, bool was_registered)
-{
-    enum registrar_event event = REGISTRAR_REFRESHED;
-
-    if (!was_registered && !u->n_contacts)
-        return;
-    if (!was_registered)
-        event = REGISTRAR_REGISTERED;
-    else if (!u->n_contacts)
-        event = REGISTRAR_DEREGISTERED;
-    r->counters.registered += event == REGISTRAR_REGISTERED;
-    r->counters.refreshed += event == REGISTRAR_REFRESHED;
-    r->counters.deregistered += event == REGISTRAR_DEREGISTERED;
-    registrar_tell(r, event, u->impi, "");
-}
-
-static bool bind_all(struct order *o)
-{
-    struct registrar *r = o->r;
-    struct user *u = user_find(r, o->impi);
-    bool was_registered = u && u->n_contacts, good;
-
-    if (!check_order(o, u))
-        return false;
-    if (!was_registered && r->n_registered >= r->options.limit)
-        return refuse(o, 503, &r->counters.refused_full, "as many registrations as allowed");
-    if (!u && user_take(r, o->impi, &u) != 0)
-        return refuse(o, 503, &r->counters.refused_full, "out of memory");
-    good = bind_contacts(o, u);
-    if (good && (o->n_wanted || o->star))
-        note_change(r, u, was_registered);
-    user_expiry_set(u);
-    return good;
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
@@ -587,7 +387,7 @@ void registrar_register(struct registrar *r, const struct sip_msg *m, struct buf
     struct user *u;
 
     if (read_require(&o) && read_credentials(&o) && read_identities(&o) && read_contacts(&o) &&
-        read_path(&o) && authenticate(&o) && bind_all(&o))
+        read_path(&o) && authenticate(&o) && order_bind(&o))
         answer_ok(&o);
     u = user_find(r, o.impi);
     if (u) /* whatever happened above: nobody stays of whom nothing is left */
