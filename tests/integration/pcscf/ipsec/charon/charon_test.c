@@ -156,11 +156,11 @@ static void on_limit(struct loop_timer *t, void *ctx)
     loop_stop(b->loop);
 }
 
-/* Runs the loop until a callback has moved the counter from `was`, or eight seconds. */
+/* Runs the loop until a callback has moved the counter from `was`, or 40 seconds (a busy machine is slow in there). */
 static bool run_until_moved(struct bed *b, const unsigned *counter, unsigned was)
 {
     b->give_up = false;
-    loop_timer_start(b->loop, &b->limit, 8 * SEC);
+    loop_timer_start(b->loop, &b->limit, 40 * SEC);
     while (*counter == was && !b->give_up)
         loop_run(b->loop);
     loop_timer_stop(b->loop, &b->limit);
