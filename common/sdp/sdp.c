@@ -130,11 +130,26 @@ static int read_attribute(struct reader *r, struct span value)
         return 0;
     if (!r->m)
         return 0;
-    if (span_eq(span_trim(name), SPAN("rtcp-mux")))
+    if (span_eq(span_trim(name), SPAN("rtcp-mux"))) {
         r->m->rtcp_mux = true;
-    else if (rest.p && span_eq(name, SPAN("rtcp")))
+    } else if (rest.p && span_eq(name, SPAN("rtcp"))) {
+        if (r->m->rtcp_text.p)
+            return bad(r, "a second a=rtcp line in a section");
         r->m->rtcp_text = rest;
+    }
     return 0;
+}
+
+/* RFC 8866 5.7 lets a section have several for layered multicast; which of them a receiver takes is
+ * its own affair, so that a second one could lead media around whoever rewrites the first. */
+static int read_c(struct reader *r, struct span value)
+{
+    if (r->m ? r->m->address_is_own : r->s->session_address.p != NULL)
+        return bad(r, "a second c= line for the same media");
+    if (!r->m)
+        return read_connection(r, value, &r->s->session_address);
+    r->m->address_is_own = true;
+    return read_connection(r, value, &r->m->address);
 }
 
 static int read_line(struct reader *r, struct span line)
@@ -155,10 +170,7 @@ static int read_line(struct reader *r, struct span line)
     case 'a':
         return read_attribute(r, value);
     case 'c':
-        if (!r->m)
-            return read_connection(r, value, &r->s->session_address);
-        r->m->address_is_own = true;
-        return read_connection(r, value, &r->m->address);
+        return read_c(r, value);
     default:
         return 0;
     }
@@ -196,9 +208,8 @@ static int finish(struct reader *r)
         if (!m->address.p || addr_parse_ip(m->address, m->port, &m->connection) != 0)
             m->connection = (struct addr){.port = m->port};
         m->rtcp = m->connection;
-        m->rtcp.port =
-            m->rtcp_mux || m->port == 0 || m->port == 65535 ? m->port : (uint16_t)(m->port + 1);
-        if (m->rtcp_text.p && !m->rtcp_mux && read_rtcp(m) != 0)
+        m->rtcp.port = m->port == 0 || m->port == 65535 ? m->port : (uint16_t)(m->port + 1);
+        if (m->rtcp_text.p && read_rtcp(m) != 0)
             return bad(r, "a=rtcp is not \"port\" or \"port IN IP4 address\"");
     }
     return 0;
@@ -311,10 +322,15 @@ static void add_cut(struct cut *cuts, unsigned *n, struct span part, const char 
     snprintf(c->text, sizeof(c->text), "%s", text);
 }
 
-/* "IP4 " in front of the address is part of it when the family changes. */
+/* "IP4 " in front of the address goes with it, for the family may change. */
 static struct span with_family(struct span address)
 {
-    return span_of(address.p - 4, address.n + 4);
+    const char *p = address.p;
+
+    while (p[-1] == ' ' || p[-1] == '\t')
+        p--;
+    p -= strlen("IP4");
+    return span_of(p, (size_t)(address.p + address.n - p));
 }
 
 static void cut_address(struct cut *cuts, unsigned *n, struct span address, const struct addr *to)
@@ -346,6 +362,36 @@ static void cut_rtcp(struct cut *cuts, unsigned *n, const struct sdp_media *m,
     add_cut(cuts, n, span_of(start, (size_t)(end - start)), "");
 }
 
+/* A c= line of its own: behind m= and i= (RFC 8866 5). */
+static void cut_in_address(struct cut *cuts, unsigned *n, const struct sdp_media *m,
+                           const struct addr *to)
+{
+    char ip[ADDR_TEXT_MAX], text[ADDR_TEXT_MAX + 16];
+    struct span rest = m->section, line = span_cut(&rest, '\n');
+
+    if (rest.p && span_starts(rest, SPAN("i=")))
+        line = span_cut(&rest, '\n');
+    snprintf(text, sizeof(text), "\r\nc=IN %s %s", to->family == AF_INET6 ? "IP6" : "IP4",
+             addr_ip_text(to, ip));
+    line = span_trim(line);
+    add_cut(cuts, n, span_of(line.p + line.n, 0), text);
+}
+
+/* The address for the session's c= line: that of the first section it holds for. */
+static const struct addr *for_session(const struct sdp *s, const struct sdp_place *places,
+                                      unsigned n)
+{
+    const struct addr *any = NULL;
+
+    for (unsigned i = 0; i < n && i < s->n_media; i++) {
+        if (places[i].rtp.family && !s->media[i].address_is_own)
+            return &places[i].rtp;
+        if (places[i].rtp.family && !any)
+            any = &places[i].rtp;
+    }
+    return any;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct cut *x = a, *y = b;
@@ -357,20 +403,23 @@ int sdp_rewrite(const struct sdp *s, const struct sdp_place *places, unsigned n,
 {
     struct cut cuts[1 + 3 * SDP_MEDIA_MAX];
     unsigned n_cuts = 0;
+    const struct addr *common = s->session_address.p ? for_session(s, places, n) : NULL;
     const char *at = s->text.p;
     char digits[8];
 
+    if (common)
+        cut_address(cuts, &n_cuts, s->session_address, common);
     for (unsigned i = 0; i < n && i < s->n_media; i++) {
         const struct sdp_media *m = &s->media[i];
 
         if (places[i].rtp.family == 0)
             continue;
-        if (s->session_address.p && n_cuts == 0)
-            cut_address(cuts, &n_cuts, s->session_address, &places[i].rtp);
         snprintf(digits, sizeof(digits), "%u", places[i].rtp.port);
         add_cut(cuts, &n_cuts, m->port_text, digits);
         if (m->address_is_own)
             cut_address(cuts, &n_cuts, m->address, &places[i].rtp);
+        else if (common && !addr_ip_eq(common, &places[i].rtp))
+            cut_in_address(cuts, &n_cuts, m, &places[i].rtp);
         if (m->rtcp_text.p)
             cut_rtcp(cuts, &n_cuts, m, &places[i]);
     }

@@ -42,8 +42,8 @@ struct sdp_media {
     bool address_is_own;
     struct addr connection; /* that address with the port; family 0: a name, not an address */
     struct span rtcp_text;  /* value of a=rtcp (RFC 3605); p NULL = none */
-    struct addr rtcp;       /* where RTCP goes: a=rtcp, a=rtcp-mux (the port itself), or port + 1 */
-    bool rtcp_mux;
+    struct addr rtcp;       /* where RTCP goes unless both sides multiplex: a=rtcp or port + 1 */
+    bool rtcp_mux;          /* RFC 5761 5.1.1: an offer of it may be declined */
     enum sdp_direction direction; /* its own, else the session's, else sendrecv */
     struct sdp_bandwidth bandwidth;
 };
@@ -77,7 +77,8 @@ struct sdp_place {
     uint16_t rtcp;   /* 0 = rtp + 1 or mux: an a=rtcp line is taken out; else it is written */
 };
 /* The text with the sections' addresses and ports replaced, n places for the first n sections. A
- * session c= gets the first place's address. Every other byte stays. -EMSGSIZE. */
+ * session c= gets the address of the first section it holds for; one that goes elsewhere gets a c=
+ * of its own. Every other byte stays. -EMSGSIZE. */
 int sdp_rewrite(const struct sdp *s, const struct sdp_place *places, unsigned n, struct buf *out);
 
 #endif

@@ -70,12 +70,13 @@ static bool attribute(struct span line, const char *name, struct span *ret_value
     return true;
 }
 
-/* RFC 8839: what would lead around the edge; RFC 9143: the edge has a port for each medium. */
+/* RFC 8839, 6947, 7006: what would lead around the edge; RFC 9143: the edge has a port for each
+ * medium. */
 static bool leads_around(struct span line)
 {
-    static const char *const names[] = {"candidate",    "remote-candidates", "ice-ufrag",
-                                        "ice-pwd",      "ice-options",       "ice-lite",
-                                        "ice-mismatch", "end-of-candidates", "bundle-only"};
+    static const char *const names[] = {
+        "candidate",    "remote-candidates", "ice-ufrag",   "ice-pwd", "ice-options", "ice-lite",
+        "ice-mismatch", "end-of-candidates", "bundle-only", "altc",    "ccap"};
     struct span value;
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

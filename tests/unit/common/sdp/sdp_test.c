@@ -58,7 +58,8 @@ static void rtcp_is_found(void)
     CU_ASSERT_EQUAL(s.media[0].rtcp.ip[3], 1);
     CU_ASSERT_EQUAL(s.media[1].rtcp.port, 5003);
     CU_ASSERT_EQUAL(s.media[1].rtcp.ip[3], 9);
-    CU_ASSERT_EQUAL(s.media[2].rtcp.port, 4004);
+    CU_ASSERT_TRUE(s.media[2].rtcp_mux);
+    CU_ASSERT_EQUAL(s.media[2].rtcp.port, 4005);
 }
 
 static void broken_ones_are_told_with_their_line(void)
@@ -76,6 +77,11 @@ static void broken_ones_are_told_with_their_line(void)
         {HEAD "t=0 0\r\nm=audio 4000 RTP/AVP 0\r\n", 5},
         {HEAD "c=IN IP4 192.0.2.1\r\nb=AS:x\r\nt=0 0\r\n", 5},
         {HEAD "nonsense\r\n", 4},
+        {HEAD "c=IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n", 5},
+        {HEAD "t=0 0\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.2\r\n", 7},
+        {HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+              "a=rtcp:4001\r\na=rtcp:5001\r\n",
+         8},
         {HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000/0 RTP/AVP 0\r\n", 6},
     };
 
@@ -127,10 +133,52 @@ static void rewriting_changes_addresses_and_ports_only(void)
     CU_ASSERT_EQUAL(sdp_rewrite(&s, places, 3, &b), -EMSGSIZE);
 }
 
+static void rewrite_to(const char *text, const char *first, const char *second, const char *want)
+{
+    static char room[2000];
+    struct buf b = BUF_ON(room);
+    struct sdp_place places[2] = {0};
+
+    CU_ASSERT_EQUAL_FATAL(parse(text), 0);
+    CU_ASSERT_EQUAL(addr_parse(span_str(first), 0, &places[0].rtp), 0);
+    CU_ASSERT_EQUAL(addr_parse(span_str(second), 0, &places[1].rtp), 0);
+    CU_ASSERT_EQUAL(sdp_rewrite(&s, places, 2, &b), 0);
+    ASSERT_SPAN_EQ(buf_span(&b), want);
+    CU_ASSERT_EQUAL(sdp_parse(buf_span(&b), &s, &fault), 0);
+}
+
+static void a_session_address_stands_for_those_it_holds_for(void)
+{
+    rewrite_to(HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+                    "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n"
+                    "m=video 5000 RTP/AVP 31\r\n",
+               "0.0.0.0:30000", "198.51.100.7:30002",
+               HEAD "c=IN IP4 198.51.100.7\r\nt=0 0\r\n"
+                    "m=audio 30000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n"
+                    "m=video 30002 RTP/AVP 31\r\n");
+    rewrite_to(HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+                    "m=audio 4000 RTP/AVP 0\r\nm=video 5000 RTP/AVP 31\r\ni=face\r\na=sendonly",
+               "198.51.100.7:30000", "[2001:db8::7]:30002",
+               HEAD "c=IN IP4 198.51.100.7\r\nt=0 0\r\n"
+                    "m=audio 30000 RTP/AVP 0\r\nm=video 30002 RTP/AVP 31\r\ni=face\r\n"
+                    "c=IN IP6 2001:db8::7\r\na=sendonly");
+}
+
+static void blanks_in_front_of_an_address_are_no_part_of_its_family(void)
+{
+    rewrite_to(HEAD "c=IN IP4  192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0", "[2001:db8::7]:30000",
+               "[2001:db8::7]:30000",
+               HEAD "c=IN IP6 2001:db8::7\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0");
+}
+
 TEST_MAIN("common/sdp",
           {"each section gets what holds for it", each_section_gets_what_holds_for_it},
           {"RTCP is found", rtcp_is_found},
           {"broken ones are told with their line", broken_ones_are_told_with_their_line},
           {"bounds hold", bounds_hold},
           {"rewriting changes addresses and ports only",
-           rewriting_changes_addresses_and_ports_only})
+           rewriting_changes_addresses_and_ports_only},
+          {"a session address stands for those it holds for",
+           a_session_address_stands_for_those_it_holds_for},
+          {"blanks in front of an address are no part of its family",
+           blanks_in_front_of_an_address_are_no_part_of_its_family})

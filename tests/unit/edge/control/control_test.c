@@ -511,6 +511,7 @@ static void around_the_edge(void)
         "a=group:BUNDLE 0 1\r\na=ice-lite\r\na=group:LS 0 1\r\n"
         "m=audio 4000 RTP/AVP 0\r\na=rtcp:4444 IN IP4 10.0.0.77\r\na=ice-ufrag:x\r\n"
         "a=candidate:1 1 UDP 2130706431 10.0.0.1 4000 typ host\r\na=candidate-like:keep\r\n"
+        "a=altc:1 IP4 10.0.0.1 4000\r\na=ccap:1 IN IP4 10.0.0.1\r\n"
         "m=message 7000 TCP/MSRP *\r\na=path:msrp://10.0.0.1:7000/x;tcp\r\n"
         "m=image 4010 udptl t38\r\n"
         "m=video 0 RTP/AVP 31\r\n"));
@@ -518,6 +519,8 @@ static void around_the_edge(void)
     CU_ASSERT_PTR_NULL(strstr(sdp, "BUNDLE"));
     CU_ASSERT_PTR_NULL(strstr(sdp, "a=ice"));
     CU_ASSERT_PTR_NULL(strstr(sdp, "a=candidate:"));
+    CU_ASSERT_PTR_NULL(strstr(sdp, "a=altc:"));
+    CU_ASSERT_PTR_NULL(strstr(sdp, "a=ccap:"));
     CU_ASSERT_PTR_NULL(strstr(sdp, "a=rtcp:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(sdp, "a=candidate-like:keep\r\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(sdp, "a=group:LS 0 1\r\n"));
