@@ -156,7 +156,8 @@ static void on_limit(struct loop_timer *t, void *ctx)
     loop_stop(b->loop);
 }
 
-/* Runs the loop until a callback has moved the counter from `was`, or 40 seconds (a busy machine is slow in there). */
+/* Runs the loop until a callback has moved the counter from `was`, or 40 seconds: a busy machine is
+ * slow in there. */
 static bool run_until_moved(struct bed *b, const unsigned *counter, unsigned was)
 {
     b->give_up = false;
