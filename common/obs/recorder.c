@@ -145,10 +145,26 @@ static bool make_room(struct obs_recorder *r, size_t size, const struct call *ke
 
 /* ---- what must not be kept ---- */
 
-static bool word_char(char c)
+/* Every octet of every recorded message goes through here. */
+static inline bool word_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
+    char lower = (char)(c | 0x20);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* May one of mask's words begin with it? */
+static inline bool may_begin(char c)
+{
+    switch (c | 0x20) {
+    case 'c':
+    case 'i':
+    case 'k':
+    case 'p':
+    case 'r':
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* From `at`: white space, '=', white space, a token or quoted string: masks its inside. */
@@ -206,7 +222,7 @@ static void mask(char *p, size_t n)
     for (size_t at = 0; at < n;) {
         bool line_start = at == 0 || p[at - 1] == '\n';
         size_t next = at;
-        for (size_t k = 0; k < ARRAY_LEN(kinds) && next == at; k++) {
+        for (size_t k = 0; may_begin(p[at]) && k < ARRAY_LEN(kinds) && next == at; k++) {
             size_t end = at + kinds[k].n;
             if (end > n || strncasecmp(p + at, kinds[k].word, kinds[k].n) != 0)
                 continue;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/suite.h"
@@ -49,6 +50,23 @@ static void a_line_has_time_level_program_event_and_fields(void)
         seen.last + strlen("2026-11-21T09:30:00.000Z"),
         " warn test register.refused from=192.0.2.1:5060 why=\"no key\" change=-3 "
         "size=12 guarded=true error=\"No such file or directory\"\n");
+    obs_log_free(log);
+}
+
+/* The day and hour of the line are those of the C library. */
+static void the_time_is_the_time_of_day_in_utc(void)
+{
+    struct seen seen;
+    struct obs_log *log = log_to(&seen, OBS_LOGFMT, 0);
+    char before[32], after[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    (void)strftime(before, sizeof(before), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
+    OBS_LOG(log, OBS_WARN, "x", OBS_UINT("n", 1));
+    now = time(NULL);
+    (void)strftime(after, sizeof(after), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
+    CU_ASSERT(strncmp(seen.last, before, 19) >= 0 && strncmp(seen.last, after, 19) <= 0);
+    CU_ASSERT(seen.last[19] == '.' && seen.last[23] == 'Z' && seen.last[24] == ' ');
     obs_log_free(log);
 }
 
@@ -184,6 +202,7 @@ static void a_file_that_cannot_be_opened_is_an_error(void)
 TEST_MAIN("common/obs/log",
           {"a line has time, level, program, event and fields",
            a_line_has_time_level_program_event_and_fields},
+          {"the time is the time of day in UTC", the_time_is_the_time_of_day_in_utc},
           {"JSON lines are JSON whatever the octets", json_lines_are_json_whatever_the_octets},
           {"a terminal gets no control characters", a_terminal_gets_no_control_characters},
           {"levels below the bound are not written", levels_below_the_bound_are_not_written},
