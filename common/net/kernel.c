@@ -13,6 +13,10 @@ enum sock_kind { SOCK_UDP, SOCK_LISTENER, SOCK_TCP };
 /* How long the kernel tries to deliver what a closed connection left behind. */
 #define USER_TIMEOUT_MS 30000
 
+/* How long a listener rests when there are no descriptors: a connection that cannot be taken stays
+ * readable, and the loop would turn without end. */
+#define ACCEPT_PAUSE (100 * MSEC)
+
 struct sock {
     struct list item;
     struct kernel_net *net;
@@ -20,6 +24,7 @@ struct sock {
     int fd; /* -1 = closed */
     struct loop_fd *watch;
     struct loop_task end;
+    struct loop_timer pause;  /* listener: out of descriptors */
     bool connected, flushing; /* flushing: the owner has gone, the queue has not */
     bool writing;             /* LOOP_WRITE is watched */
     char *queue;              /* TCP: what the kernel has not taken */
@@ -56,9 +61,18 @@ static void sock_close(struct sock *s)
     if (s->watch)
         loop_fd_unwatch(s->watch);
     s->watch = NULL;
+    loop_timer_stop(s->net->net.loop, &s->pause);
     (void)close(s->fd); /* EINTR and EIO leave nothing to be done */
     s->fd = -1;
     loop_defer(s->net->net.loop, &s->end);
+}
+
+static void accept_again(struct loop_timer *t, void *ctx)
+{
+    struct sock *s = ctx;
+
+    (void)t;
+    (void)loop_fd_change(s->watch, LOOP_READ); /* it is watched while the socket is open */
 }
 
 static int set(int fd, int level, int name, int value)
@@ -76,6 +90,7 @@ static int sock_adopt(struct kernel_net *n, enum sock_kind kind, int fd, unsigne
     if (rc == 0) {
         *s = (struct sock){.net = n, .kind = kind, .fd = fd};
         loop_task_init(&s->end, end_sock, s);
+        loop_timer_init(&s->pause, accept_again, s);
         rc = loop_fd_watch(n->net.loop, fd, events, on_ready, s, &s->watch);
     }
     if (rc != 0) {
@@ -241,6 +256,15 @@ static int tcp_adopt(struct kernel_net *n, int fd, unsigned events, const struct
     return rc;
 }
 
+/* Whoever waits, waits in the backlog. */
+static void accept_failed(struct sock *s, int error)
+{
+    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+        return;                        /* nobody waits, or who waited has gone */
+    (void)loop_fd_change(s->watch, 0); /* it is watched */
+    loop_timer_start(s->net->net.loop, &s->pause, ACCEPT_PAUSE);
+}
+
 static void listener_ready(struct sock *s)
 {
     for (int i = 0; i < KERNEL_ACCEPTS && s->fd >= 0; i++) {
@@ -250,8 +274,10 @@ static void listener_ready(struct sock *s)
         struct addr remote;
         struct sock *c;
 
-        if (fd < 0)
-            return; /* nobody waits, or out of descriptors: they wait in the backlog */
+        if (fd < 0) {
+            accept_failed(s, errno);
+            return;
+        }
         if (addr_of_sockaddr((struct sockaddr *)&ss, &remote) != 0) {
             (void)close(fd);
             continue;
@@ -336,6 +362,7 @@ static int tcp_send(struct net_tcp *t, struct span data)
 {
     struct sock *s = CONTAINER_OF(t, struct sock, tcp);
     ssize_t n = 0;
+    int rc;
 
     if (s->fd < 0 || s->flushing)
         return -ENOTCONN;
@@ -350,7 +377,10 @@ static int tcp_send(struct net_tcp *t, struct span data)
         if (n < 0)
             n = 0;
     }
-    return (size_t)n == data.n ? 0 : enqueue(s, span_sub(data, (size_t)n, data.n));
+    rc = (size_t)n == data.n ? 0 : enqueue(s, span_sub(data, (size_t)n, data.n));
+    if (rc != 0 && n > 0)
+        (void)shutdown(s->fd, SHUT_RDWR); /* half a message went: nothing may follow it */
+    return rc;
 }
 
 static void tcp_close(struct net_tcp *t)
@@ -360,8 +390,8 @@ static void tcp_close(struct net_tcp *t)
     if (s->fd < 0)
         return;
     t->ops = NULL;
-    if (s->connected && s->queued)
-        s->flushing = true;
+    if (s->queued)
+        s->flushing = true; /* a connection that does not stand yet as well */
     else
         sock_close(s);
 }
@@ -387,7 +417,8 @@ static void tcp_writable(struct sock *s)
             return;
         }
         s->connected = true;
-        s->tcp.ops->on_connected(&s->tcp, s->tcp.ctx);
+        if (s->tcp.ops)
+            s->tcp.ops->on_connected(&s->tcp, s->tcp.ctx);
         if (s->fd < 0)
             return;
     }
@@ -403,6 +434,10 @@ static void tcp_writable(struct sock *s)
         }
     }
     if (s->queued == 0) {
+        /* A burst does not keep its memory for the life of the connection. */
+        free(s->queue);
+        s->queue = NULL;
+        s->room = 0;
         want_write(s, false);
         if (s->flushing)
             sock_close(s);

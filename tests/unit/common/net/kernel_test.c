@@ -2,6 +2,7 @@
 /* The kernel's network on loopback. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "common/net/net.h"
 #include "tests/support/suite.h"
@@ -260,6 +261,66 @@ static void what_was_queued_arrives_after_close_and_no_more_is_taken(void)
     close_all();
 }
 
+static void what_was_queued_arrives_even_when_closed_before_it_stood(void)
+{
+    struct addr any = at("127.0.0.1:0");
+    struct net_listener *li;
+    struct net_tcp *c;
+
+    open_all();
+    CU_ASSERT_EQUAL_FATAL(net_tcp_listen(net, &any, accept_counting, NULL, &li), 0);
+    CU_ASSERT_EQUAL_FATAL(net_tcp_connect(net, NULL, net_listener_local(li), &tcp_ops, NULL, &c),
+                          0);
+    CU_ASSERT_EQUAL(net_tcp_send(c, SPAN("hello")), 0);
+    net_tcp_close(c);
+    loop_run(loop); /* until the other side hears the end */
+    CU_ASSERT_EQUAL(octets, 5);
+    CU_ASSERT_EQUAL(n_connected, 0); /* no callback follows a close */
+    CU_ASSERT_EQUAL(reason, 0);
+    net_listener_close(li);
+    close_all();
+}
+
+static void accept_and_stop(struct net_listener *li, struct net_tcp *t, void *ctx)
+{
+    on_accept(li, t, ctx);
+    loop_stop(loop);
+}
+
+static void stop_now(struct loop_timer *t, void *ctx)
+{
+    (void)t, (void)ctx;
+    loop_stop(loop);
+}
+
+static void a_listener_out_of_descriptors_takes_connections_when_there_are_some(void)
+{
+    struct addr any = at("127.0.0.1:0");
+    struct rlimit before, none;
+    struct net_listener *li;
+    struct net_tcp *c;
+    struct loop_timer soon;
+
+    open_all();
+    CU_ASSERT_EQUAL_FATAL(net_tcp_listen(net, &any, accept_and_stop, NULL, &li), 0);
+    CU_ASSERT_EQUAL_FATAL(net_tcp_connect(net, NULL, net_listener_local(li), &tcp_ops, NULL, &c),
+                          0);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    loop_timer_init(&soon, stop_now, NULL);
+    loop_timer_start(loop, &soon, 10 * MSEC);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+    loop_run(loop);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CU_ASSERT_PTR_NULL(server_side);
+    loop_run(loop);
+    CU_ASSERT_PTR_NOT_NULL(server_side);
+    net_tcp_close(c);
+    net_listener_close(li);
+    close_all();
+}
+
 TEST_MAIN("common/net/kernel",
           {"datagrams come in order, from who sent them",
            datagrams_come_in_order_from_who_sent_them},
@@ -269,4 +330,8 @@ TEST_MAIN("common/net/kernel",
           {"a connection carries both ways and ends", a_connection_carries_both_ways_and_ends},
           {"nobody there is told", nobody_there_is_told},
           {"what was queued arrives after close, and no more is taken",
-           what_was_queued_arrives_after_close_and_no_more_is_taken})
+           what_was_queued_arrives_after_close_and_no_more_is_taken},
+          {"what was queued arrives even when closed before it stood",
+           what_was_queued_arrives_even_when_closed_before_it_stood},
+          {"a listener out of descriptors takes connections when there are some",
+           a_listener_out_of_descriptors_takes_connections_when_there_are_some})
