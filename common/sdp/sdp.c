@@ -16,13 +16,18 @@ struct reader {
     struct sdp_fault *fault;
 };
 
-static int bad(struct reader *r, const char *what)
+static int fail(struct reader *r, int error, const char *what)
 {
     if (r->fault) {
         r->fault->line = r->line;
         snprintf(r->fault->text, sizeof(r->fault->text), "%s", what);
     }
-    return -EBADMSG;
+    return error;
+}
+
+static int bad(struct reader *r, const char *what)
+{
+    return fail(r, -EBADMSG, what);
 }
 
 static struct span word(struct span *rest)
@@ -56,7 +61,7 @@ static int read_media(struct reader *r, struct span value)
     uint64_t n;
 
     if (r->s->n_media == SDP_MEDIA_MAX)
-        return -E2BIG;
+        return fail(r, -E2BIG, "more m= sections than are served");
     if (!r->m)
         r->session_direction = r->directed ? r->session_direction : SDP_SENDRECV;
     m = r->m = &r->s->media[r->s->n_media++];
@@ -220,7 +225,7 @@ static int second_opinion(struct reader *r)
     int rc = sdp_osip_reads(r->s->text);
 
     r->line = 0;
-    return rc == -EBADMSG ? bad(r, "the lines are not in the order of RFC 8866 5") : rc;
+    return rc == -EBADMSG ? bad(r, "a line is malformed or not in the order of RFC 8866 5") : rc;
 }
 
 int sdp_parse(struct span text, struct sdp *ret_sdp, struct sdp_fault *ret_fault)
@@ -235,7 +240,7 @@ int sdp_parse(struct span text, struct sdp *ret_sdp, struct sdp_fault *ret_fault
     if (ret_fault)
         *ret_fault = (struct sdp_fault){0};
     if (text.n > SDP_TEXT_MAX)
-        return -E2BIG;
+        return fail(&r, -E2BIG, "it is longer than is served");
     if (!span_starts(text, SPAN("v=0")))
         return bad(&r, "it does not begin with v=0");
     if (span_find(text, '\0') < text.n)
@@ -244,7 +249,7 @@ int sdp_parse(struct span text, struct sdp *ret_sdp, struct sdp_fault *ret_fault
         struct span line = span_cut(&rest, '\n');
 
         if (++r.line > SDP_LINES_MAX)
-            return -E2BIG;
+            return fail(&r, -E2BIG, "more lines than are served");
         if (line.n && line.p[line.n - 1] == '\r')
             line.n--;
         if (line.n)

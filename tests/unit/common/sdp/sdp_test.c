@@ -100,7 +100,8 @@ static void bounds_hold(void)
     buf_puts(&b, HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\n");
     for (int i = 0; i <= SDP_MEDIA_MAX; i++)
         buf_puts(&b, "m=audio 4000 RTP/AVP 0\r\n");
-    CU_ASSERT_EQUAL(sdp_parse(buf_span(&b), &s, NULL), -E2BIG);
+    CU_ASSERT_EQUAL(sdp_parse(buf_span(&b), &s, &fault), -E2BIG);
+    CU_ASSERT_NOT_EQUAL(fault.text[0], '\0');
     while (b.n < SDP_TEXT_MAX)
         buf_puts(&b, "a=x\r\n");
     CU_ASSERT_EQUAL(sdp_parse(buf_span(&b), &s, NULL), -E2BIG);
@@ -164,6 +165,16 @@ static void a_session_address_stands_for_those_it_holds_for(void)
                     "c=IN IP6 2001:db8::7\r\na=sendonly");
 }
 
+static void a_session_needs_no_name(void)
+{
+    CU_ASSERT_EQUAL(parse("v=0\r\no=- 1 1 IN IP4 h\r\ns=\r\nt=0 0\r\n"
+                          "m=audio 22334 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
+                          "m=video 6024 RTP/AVP 107\r\nc=IN IP6 2001:db8::1"),
+                    0);
+    CU_ASSERT_EQUAL(s.media[0].connection.family, AF_INET);
+    CU_ASSERT_EQUAL(s.media[1].connection.family, AF_INET6);
+}
+
 static void blanks_in_front_of_an_address_are_no_part_of_its_family(void)
 {
     rewrite_to(HEAD "c=IN IP4  192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0", "[2001:db8::7]:30000",
@@ -180,5 +191,6 @@ TEST_MAIN("common/sdp",
            rewriting_changes_addresses_and_ports_only},
           {"a session address stands for those it holds for",
            a_session_address_stands_for_those_it_holds_for},
+          {"a session needs no name", a_session_needs_no_name},
           {"blanks in front of an address are no part of its family",
            blanks_in_front_of_an_address_are_no_part_of_its_family})
