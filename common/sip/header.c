@@ -4,14 +4,7 @@
 
 #include "common/osip/osipmem.h"
 
-const struct sip_limits sip_limits_default = {
-    .message = 65535,
-    .lines = 128,
-    .values = 128,
-    .commas = 64,
-    .parameters = 256, /* nine of each of the alternatives of a Security-Verify */
-    .line = 8192,
-};
+const struct sip_limits sip_limits_default = SIP_LIMITS_DEFAULT;
 
 int sip_init(void)
 {

@@ -49,9 +49,15 @@ struct sip_limits {
     unsigned lines;      /* header lines; 128 */
     unsigned values;     /* values of one header name over all its lines; 128 */
     unsigned commas;     /* in one list header line; 64 */
-    unsigned parameters; /* ';' in one header line or URI; 256 */
+    unsigned parameters; /* ';' in one header line; 256 (a URI has at most 64) */
     size_t line;         /* bytes of one header line; 8192 */
 };
+/* 256 parameters: nine of each of the alternatives of a Security-Verify. */
+#define SIP_LIMITS_DEFAULT                                                                         \
+    {                                                                                              \
+        .message = 65535, .lines = 128, .values = 128, .commas = 64, .parameters = 256,            \
+        .line = 8192                                                                               \
+    }
 extern const struct sip_limits sip_limits_default;
 
 struct sip_line {

@@ -5,15 +5,7 @@
 #include "common/transport/inner.h"
 
 const struct sip_transport_options sip_transport_options_default = {
-    .limits =
-        {
-            .message = 65535,
-            .lines = 128,
-            .values = 128,
-            .commas = 64,
-            .parameters = 64,
-            .line = 8192,
-        },
+    .limits = SIP_LIMITS_DEFAULT,
     .connections = 20000,
     .connections_per_source = 64,
     .connect_timeout = 4 * SEC,
