@@ -263,6 +263,7 @@ void server_on_request(struct sip_layer *l, struct sip_msg *m, const struct sip_
         return;
     }
     if (!key_of(m, flow, m->method, &k)) {
+        l->counters.refused_via++;
         (void)sip_reply_stateless(l, m, flow, 400, "Via Too Long", SPAN_NONE);
         return;
     }

@@ -265,23 +265,13 @@ static void broken(struct connection *c, struct span bytes, const struct sip_rej
     struct sip_flow flow = connection_flow(c);
     struct sip_reject ignored = {0};
     struct sip_msg *m = NULL;
-    char out[4096];
-    struct buf b = BUF_ON(out);
 
     t->counters.closed_broken++;
-    if (reject->status >= 300 && bytes.n > 0 &&
-        sip_msg_parse(bytes, &t->o.limits, &m, &ignored) != -ENOMEM && m && m->is_request &&
-        m->method != SIP_ACK &&
-        sip_reply(m, reject->status, reject->phrase, SPAN_NONE, SPAN_NONE, SPAN_NONE, &b) == 0) {
-        t->counters.bad_answered++;
-        (void)connection_send(c, buf_span(&b), NULL); /* it is about to close anyway */
-    } else {
-        t->counters.bad_dropped++;
-    }
+    if (reject->status >= 300 && bytes.n > 0)
+        (void)sip_msg_parse(bytes, &t->o.limits, &m, &ignored); /* m or not is all that counts */
+    transport_refuse(t, &flow, m, reject);
     if (m)
         sip_msg_unref(m);
-    if (t->guard.on_bad)
-        t->guard.on_bad(&flow, reject, t->guard_ctx);
     connection_close(c, EPROTO);
 }
 

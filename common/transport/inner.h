@@ -61,6 +61,10 @@ struct sip_transport {
 
 /* May make connections of its own. */
 bool endpoint_can_connect(const struct sip_endpoint *e);
+/* A message no use can be made of is answered where it can be, and counted; never an ACK. m: NULL when
+ * not even that is known. */
+void transport_refuse(struct sip_transport *t, const struct sip_flow *flow, const struct sip_msg *m,
+                      const struct sip_reject *reject);
 /* The way of every message from the wire: guard, parser, user. */
 void transport_receive(struct sip_transport *t, const struct sip_flow *flow, struct span raw);
 

@@ -90,7 +90,6 @@ const struct sip_transport_counters *sip_transport_counters(const struct sip_tra
 
 /* ---- receiving ------------------------------ */
 
-/* A request the parser refused is told why, when it can be answered at all; never an ACK. */
 static void answer_bad(struct sip_transport *t, const struct sip_flow *flow,
                        const struct sip_msg *m, const struct sip_reject *reject)
 {
@@ -114,6 +113,14 @@ static void answer_bad(struct sip_transport *t, const struct sip_flow *flow,
     return;
 dropped:
     t->counters.bad_dropped++;
+}
+
+void transport_refuse(struct sip_transport *t, const struct sip_flow *flow, const struct sip_msg *m,
+                      const struct sip_reject *reject)
+{
+    answer_bad(t, flow, m, reject);
+    if (t->guard.on_bad)
+        t->guard.on_bad(flow, reject, t->guard_ctx);
 }
 
 void transport_receive(struct sip_transport *t, const struct sip_flow *flow, struct span raw)
@@ -148,9 +155,7 @@ void transport_receive(struct sip_transport *t, const struct sip_flow *flow, str
         if (t->on_message)
             t->on_message(m, flow, t->on_message_ctx);
     } else if (rc == -EBADMSG) {
-        answer_bad(t, flow, m, &reject);
-        if (t->guard.on_bad)
-            t->guard.on_bad(flow, &reject, t->guard_ctx);
+        transport_refuse(t, flow, m, &reject);
     } else {
         t->counters.bad_dropped++;
     }

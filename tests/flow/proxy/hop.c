@@ -242,7 +242,7 @@ struct tally hop_tally(void)
         .dropped = t->bad_dropped,
         .taken = l->requests + l->request_retransmissions + l->acks + l->ack_strays + l->cancels +
                  l->cancel_strays + l->responses + l->response_strays + l->refused_full +
-                 l->refused_memory,
+                 l->refused_memory + l->refused_via,
     };
 }
 
@@ -303,7 +303,8 @@ static void put_stamped_via(struct buf *b, struct span line)
     if (rport < first.n)
         put_after(b, line, span_sub(first, 0, rport + sizeof(";rport") - 1),
                   "=5060;received=192.0.2.1");
-    else if (find_text(first, " 192.0.2.1") < first.n)
+    else if (find_text(first, " 192.0.2.1;") < first.n ||
+             find_text(first, " 192.0.2.1:") < first.n || find_text(first, " 192.0.2.1 ") < first.n)
         buf_put(b, line);
     else
         put_after(b, line, first, ";received=192.0.2.1");
@@ -360,6 +361,25 @@ static void put_line(struct buf *b, struct span line, struct span own_via, struc
     }
 }
 
+static bool has_line(struct span lines, struct span name, char compact)
+{
+    struct span line;
+
+    while ((line = take_line(&lines)).n) {
+        if (is_header(line, name, compact))
+            return true;
+    }
+    return false;
+}
+
+/* In front of the first there is, or behind the last Via. */
+static void put_record_route(struct buf *b, bool dialog, struct hop_seen *seen)
+{
+    if (dialog && !seen->recorded)
+        buf_puts(b, "Record-Route: <sip:192.0.2.2;lr>\r\n");
+    seen->recorded = true;
+}
+
 struct span hop_forwards(struct span sent, struct span got)
 {
     static char text[70000];
@@ -377,11 +397,11 @@ struct span hop_forwards(struct span sent, struct span got)
     rest = sent;
     buf_put(&b, take_line(&rest));
     while ((line = take_line(&rest)).n) {
+        if (is_header(line, SPAN("Record-Route"), 0))
+            put_record_route(&b, dialog, &seen);
         put_line(&b, line, own_via, &seen);
-        if (dialog && seen.via && !seen.recorded) { /* behind the Via lines on top */
-            seen.recorded = true;
-            buf_puts(&b, "Record-Route: <sip:192.0.2.2;lr>\r\n");
-        }
+        if (!has_line(rest, SPAN("Record-Route"), 0) && !has_line(rest, SPAN("Via"), 'v'))
+            put_record_route(&b, dialog, &seen);
     }
     if (!seen.hops)
         buf_puts(&b, "Max-Forwards: 70\r\n");

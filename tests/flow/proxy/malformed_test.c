@@ -213,6 +213,9 @@ static void no_length_ends_a_connection_with_an_answer(void)
     hop_begin(NET_UDP);
     party_say_tcp(&hop.caller, request(&(struct parts){.length = ""}, 1));
     hop_run(20);
+    CU_ASSERT_FATAL(hop.caller.n == 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(hop.caller.heard[0].bytes, "To: <sip:bob@home.example>;tag="));
+    CU_ASSERT_PTR_NOT_NULL(strstr(hop.caller.heard[0].bytes, "\"no Content-Length on a stream\""));
     CU_ASSERT_EQUAL(caller_status(), 400);
     CU_ASSERT(hop.caller.tcp_closed);
     CU_ASSERT_PTR_NULL(party_hears(&hop.callee).p);
@@ -243,6 +246,30 @@ static void messages_in_pieces_are_put_together(void)
 }
 
 /* ---- sizes ------------------------------ */
+
+/* RFC 3261 17.2.3 compares the branch of every request with those that are known. */
+static void a_branch_nobody_could_remember_is_refused(void)
+{
+    char long_via[1000];
+    struct buf b = BUF_ON(long_via);
+    struct span sent;
+
+    hop_begin(NET_UDP);
+    buf_puts(&b,
+             "OPTIONS sip:bob@home.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK");
+    for (unsigned i = 0; i < 60; i++)
+        buf_puts(&b, "0123456789");
+    buf_puts(&b, "\r\nFrom: <sip:a@home.example>;tag=a\r\nTo: <sip:b@home.example>\r\n"
+                 "Call-ID: long\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
+    CU_ASSERT_FATAL(!b.overflow);
+    sent = buf_span(&b);
+    party_say(&hop.caller, sent);
+    hop_run(20);
+    CU_ASSERT_EQUAL(caller_status(), 400);
+    CU_ASSERT_EQUAL(sip_layer_counters(hop.l)->refused_via, 1);
+    assert_all_counted(1);
+    hop_end();
+}
 
 static struct span many_lines(const char *line, unsigned n, const char *end)
 {
@@ -515,6 +542,7 @@ TEST_MAIN("flow/proxy/malformed", {"huge and negative numbers over udp", numbers
           {"no length ends a connection with an answer",
            no_length_ends_a_connection_with_an_answer},
           {"messages in pieces are put together", messages_in_pieces_are_put_together},
+          {"a branch nobody could remember is refused", a_branch_nobody_could_remember_is_refused},
           {"ten thousand lines are refused", ten_thousand_lines_are_refused},
           {"more than a message may have is refused", more_than_a_message_may_have_is_refused},
           {"a header that never ends is cut off", a_header_that_never_ends_is_cut_off},
