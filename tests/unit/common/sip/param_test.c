@@ -106,6 +106,8 @@ static void test_auth_as_networks_write_it(void)
     ASSERT_SPAN_EQ(sip_auth_get(&a, SPAN("nonce")), "bm9uY2U=");
     CU_ASSERT_EQUAL(sip_auth_parse(SPAN("Anything opaque-data=here"), &a), 0);
     ASSERT_SPAN_EQ(sip_auth_get(&a, SPAN("opaque-data")), "here");
+    CU_ASSERT_EQUAL(sip_auth_parse(SPAN("Anything alone, x=1"), &a), 0);
+    CU_ASSERT(sip_auth_get(&a, SPAN("alone")).p && sip_auth_get(&a, SPAN("alone")).n == 0);
     CU_ASSERT_EQUAL(sip_auth_parse(SPAN("=\"x\""), &a), -EBADMSG);
 }
 

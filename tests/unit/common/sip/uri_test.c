@@ -114,6 +114,9 @@ static void test_uri_equal(void)
         {"sip:bob@biloxi.com", "sips:bob@biloxi.com", false},
         {"sip:biloxi.com", "sip:bob@biloxi.com", false},
         {"sip:a%40b@h", "sip:a%40b@h", true},
+        {"sip:a%3Bb@h", "sip:a%3bb@h", true},
+        {"sip:a%3Bb@h", "sip:a;b@h", false}, /* an escaped reserved character is another one */
+        {"sip:a%2Bb@h", "sip:a+b@h", false},
         {"sip:a%00b@h", "sip:a@h", false},
         {"sip:a%00b@h", "sip:a%00c@h", false},
         {"tel:+1-201-555-0123", "tel:+1(201)5550123", true},
