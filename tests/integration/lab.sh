@@ -7,7 +7,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/portcullis-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 export TESTBED_BIN=$1 TESTBED_DIR=$dir LAB_KEEP=0 LAB_CAPTURE=$dir/lab.pcapng LAB_PHONES=2 LAB_SECONDS=3 LAB_TRANSPORT=$2
 : >"$LAB_CAPTURE"
-"$here/tools/uml/run" --timeout 300 "$here/tools/testbed/lab.sh" </dev/null || {
+"$here/tools/testbed/enter" --timeout 300 "$here/tools/testbed/lab.sh" </dev/null || {
     tail -n 30 "$dir"/*.log
     exit 1
 }

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")/../../.." && pwd)
 if [ -z "${INSIDE:-}" ]; then
     dir=$(mktemp -d "${TMPDIR:-/tmp}/portcullis-test.XXXXXX") || exit 1
     trap 'rm -rf "$dir"' EXIT
-    INSIDE=1 TESTBED_DIR=$dir TESTBED_BIN=$1 "$here/tools/uml/run" --timeout 200 "$0" "$@" </dev/null
+    INSIDE=1 TESTBED_DIR=$dir TESTBED_BIN=$1 "$here/tools/testbed/enter" --timeout 200 "$0" "$@" </dev/null
     exit
 fi
 # shellcheck source=tools/testbed/testbed.sh
