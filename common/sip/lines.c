@@ -154,6 +154,8 @@ static bool drop_forged(struct sip_msg *m, struct span params)
         if (span_eq_nocase(p.name, SPAN("received"))) {
             while (*from != ';')
                 from--;
+            while (lex_space(from[-1])) /* or a line of nothing but space is left of a folded one */
+                from--;
         } else if (span_eq_nocase(p.name, SPAN("rport")) && p.value.p) {
             from += p.name.n;
         } else {

@@ -316,6 +316,16 @@ static void a_forged_source_is_put_right(void)
         got.p,
         "\r\nVia: SIP/2.0/UDP ue.example;rport=5060;received=192.0.2.1;branch=z9hG4bKf\r\n"));
     CU_ASSERT_PTR_NULL(strstr(got.p, "203.0.113.9"));
+    /* A line of nothing but white space would look like the end of the headers to some. */
+    party_say(&hop.caller,
+              wire_text("OPTIONS sip:bob@192.0.2.9 SIP/2.0\n"
+                        "Via: SIP/2.0/UDP ue.example;branch=z9hG4bKg\n \t;received=203.0.113.9\n"
+                        "Max-Forwards: 70\nFrom: <sip:alice@home.example>;tag=a\n"
+                        "To: <sip:bob@home.example>\nCall-ID: folded\nCSeq: 1 OPTIONS\nl: ?\n\n"));
+    hop_run(20);
+    got = party_hears(&hop.callee);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(got.p);
+    CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "ue.example;branch=z9hG4bKg;received=192.0.2.1\r\nMax"));
     hop_end();
 }
 
