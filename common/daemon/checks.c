@@ -139,3 +139,13 @@ int daemon_check_directory(const char *path, struct daemon_finding *ret)
     daemon_find(ret, remedy, "the directory %s cannot be used: %s", path, why);
     return rc;
 }
+
+int daemon_check_parent(const char *file, struct daemon_finding *ret)
+{
+    const char *slash = strrchr(file, '/');
+    char *directory = span_dup(slash ? span_of(file, (size_t)(slash - file) + 1) : SPAN("."));
+    int rc = directory ? daemon_check_directory(directory, ret) : -ENOMEM;
+
+    free(directory);
+    return rc;
+}

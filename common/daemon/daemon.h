@@ -89,6 +89,8 @@ int daemon_check_capability(unsigned capability, const char *name, struct daemon
 int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding *ret);
 /* Is the directory there (or can it be made) and writable? */
 int daemon_check_directory(const char *path, struct daemon_finding *ret);
+/* The same for the directory that holds the file. */
+int daemon_check_parent(const char *file, struct daemon_finding *ret);
 /* Does the kernel do ESP with HMAC-SHA-1 and without encryption? Adds a security association between
  * loopback addresses and deletes it: the only honest answer. -EPERM, -EPROTONOSUPPORT. */
 int daemon_check_esp(struct daemon_finding *ret);

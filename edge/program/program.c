@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "common/diameter/fd/fd.h"
 #include "common/osip/osipmem.h"
 
 /* ---- self-test ---- */
@@ -55,21 +54,6 @@ static const struct daemon_check checks[] = {
 
 /* ---- start ---- */
 
-static void on_diameter_log(void *ctx, const char *line)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "diameter.process", OBS_TEXT("says", line));
-}
-
-static void on_peer(void *ctx, struct span host, bool up)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), up ? OBS_NOTICE : OBS_WARN, up ? "pdp.up" : "pdp.down",
-            OBS_SPAN("peer", host));
-}
-
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct edge_config *c = p->config;
@@ -79,10 +63,7 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
                                     .apps = {DIAMETER_APP_QOS},
                                     .n_apps = 1,
                                     .peers = {{c->pdp_identity, c->pdp_address}},
-                                    .n_peers = 1,
-                                    .on_log = on_diameter_log,
-                                    .log_ctx = p};
-    int rc;
+                                    .n_peers = 1};
 
     if (c->authorization == GATE_OPEN) {
         OBS_LOG(daemon_log(p->daemon), OBS_WARN, "authorization.off",
@@ -91,16 +72,8 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
         return 0;
     }
     conf.local.port = 0; /* we only connect */
-    rc = diameter_fd_new(daemon_loop(p->daemon), &conf, &p->diameter);
-    if (rc != 0) {
-        daemon_find(f,
-                    "Check identity, realm and pdp.address; the packages libfdcore6 and "
-                    "libfdproto6 are needed.",
-                    "Diameter cannot be started: %s", strerror(-rc));
-        return rc;
-    }
-    diameter_on_peer(p->diameter, on_peer, p);
-    return 0;
+    return daemon_diameter_new(p->daemon, &conf, "identity, realm and pdp.address", &p->diameter,
+                               f);
 }
 
 static int open_relay(struct program *p, struct daemon_finding *f)

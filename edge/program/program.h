@@ -11,7 +11,7 @@
 #ifndef EDGE_PROGRAM_PROGRAM_H
 #define EDGE_PROGRAM_PROGRAM_H
 
-#include "common/daemon/daemon.h"
+#include "common/daemon/diameter.h"
 #include "edge/control/control.h"
 
 /* The exit status. */

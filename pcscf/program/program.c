@@ -2,6 +2,7 @@
 #include "pcscf/program/program.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +19,7 @@ static int check_capability(const void *config, struct daemon_finding *ret)
 {
     const struct pcscf_config *c = config;
 
-    return c->ipsec ? daemon_check_capability(12, "CAP_NET_ADMIN", ret) : 0;
+    return c->ipsec ? daemon_check_capability(CAP_NET_ADMIN, "CAP_NET_ADMIN", ret) : 0;
 }
 
 static int check_ports(const void *config, struct daemon_finding *ret)
@@ -108,21 +109,6 @@ static int open_ipsec(struct program *p, struct daemon_finding *f)
     return 0;
 }
 
-static void on_diameter_log(void *ctx, const char *line)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "diameter.process", OBS_TEXT("says", line));
-}
-
-static void on_peer(void *ctx, struct span host, bool up)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), up ? OBS_NOTICE : OBS_WARN, up ? "pdp.up" : "pdp.down",
-            OBS_SPAN("peer", host));
-}
-
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct pcscf_config *c = p->config;
@@ -132,24 +118,13 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
                                     .apps = {DIAMETER_APP_RX},
                                     .n_apps = 1,
                                     .peers = {{c->pdp_identity, c->pdp_address}},
-                                    .n_peers = 1,
-                                    .on_log = on_diameter_log,
-                                    .log_ctx = p};
-    int rc;
+                                    .n_peers = 1};
 
     if (!c->pdp)
         return 0;
     conf.local.port = 0;
-    rc = diameter_fd_new(daemon_loop(p->daemon), &conf, &p->diameter);
-    if (rc != 0) {
-        daemon_find(f,
-                    "Check pdp.our_identity and pdp.address; the packages libfdcore6 and "
-                    "libfdproto6 are needed.",
-                    "Diameter cannot be started: %s", strerror(-rc));
-        return rc;
-    }
-    diameter_on_peer(p->diameter, on_peer, p);
-    return 0;
+    return daemon_diameter_new(p->daemon, &conf, "pdp.our_identity, realm and pdp.address",
+                               &p->diameter, f);
 }
 
 static void core_settings(const struct program *p, struct core_options *o)

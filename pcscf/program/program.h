@@ -11,8 +11,7 @@
 #ifndef PCSCF_PROGRAM_PROGRAM_H
 #define PCSCF_PROGRAM_PROGRAM_H
 
-#include "common/daemon/daemon.h"
-#include "common/diameter/fd/fd.h"
+#include "common/daemon/diameter.h"
 #include "pcscf/core/core.h"
 #include "pcscf/ipsec/charon/charon.h"
 

@@ -16,24 +16,9 @@ static int check_port(const void *config, struct daemon_finding *ret)
 static int check_directories(const void *config, struct daemon_finding *ret)
 {
     const struct pdp_config *c = config;
-    const char *files[] = {c->database, c->key};
+    int rc = daemon_check_parent(c->database, ret);
 
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        struct span path = span_str(files[i]);
-        char *directory;
-        int rc;
-
-        while (path.n && path.p[path.n - 1] != '/')
-            path.n--;
-        directory = span_dup(path.n ? path : SPAN("."));
-        if (!directory)
-            return -ENOMEM;
-        rc = daemon_check_directory(directory, ret);
-        free(directory);
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return rc != 0 ? rc : daemon_check_parent(c->key, ret);
 }
 
 static const struct daemon_check checks[] = {
@@ -90,21 +75,6 @@ static int open_grants(struct program *p, struct daemon_finding *f)
     return rc;
 }
 
-static void on_diameter_log(void *ctx, const char *says)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "diameter.process", OBS_TEXT("says", says));
-}
-
-static void on_peer(void *ctx, struct span host, bool up)
-{
-    struct program *p = ctx;
-
-    OBS_LOG(daemon_log(p->daemon), up ? OBS_NOTICE : OBS_WARN, up ? "peer.up" : "peer.down",
-            OBS_SPAN("peer", host));
-}
-
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct pdp_config *c = p->config;
@@ -114,23 +84,12 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
                                     .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
                                     .n_apps = 2,
                                     .accept_realm = c->accept_realm,
-                                    .unanswered = (unsigned)c->in_flight,
-                                    .on_log = on_diameter_log,
-                                    .log_ctx = p};
-    int rc;
+                                    .unanswered = (unsigned)c->in_flight};
 
     for (size_t i = 0; i < c->peers.n && i < DIAMETER_FD_PEERS_MAX; i++)
         conf.peers[conf.n_peers++].identity = c->peers.v[i];
-    rc = diameter_fd_new(daemon_loop(p->daemon), &conf, &p->diameter);
-    if (rc) {
-        daemon_find(f,
-                    rc == -ENOENT ? "Install portcullis-diameter beside this program."
-                                  : "Check diameter.identity, diameter.realm and diameter.peers.",
-                    "Diameter cannot be started: %s", strerror(-rc));
-        return rc;
-    }
-    diameter_on_peer(p->diameter, on_peer, p);
-    return 0;
+    return daemon_diameter_new(
+        p->daemon, &conf, "diameter.identity, diameter.realm and diameter.peers", &p->diameter, f);
 }
 
 static int open_services(struct program *p, struct daemon_finding *f)

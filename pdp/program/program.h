@@ -11,8 +11,7 @@
 #ifndef PDP_PROGRAM_PROGRAM_H
 #define PDP_PROGRAM_PROGRAM_H
 
-#include "common/daemon/daemon.h"
-#include "common/diameter/fd/fd.h"
+#include "common/daemon/diameter.h"
 #include "pdp/qos/qos.h"
 #include "pdp/rx/rx.h"
 

@@ -21,18 +21,8 @@ static int check_port(const void *config, struct daemon_finding *ret)
 static int check_directories(const void *config, struct daemon_finding *ret)
 {
     const struct scscf_config *c = config;
-    char dir[4096];
-    char *slash;
-    int rc;
+    int rc = daemon_check_parent(c->store, ret);
 
-    if (snprintf(dir, sizeof(dir), "%s", c->store) >= (int)sizeof(dir)) {
-        daemon_find(ret, "Give subscribers.path a shorter name.", "subscribers.path is too long");
-        return -ENAMETOOLONG;
-    }
-    slash = strrchr(dir, '/');
-    if (slash && slash != dir)
-        *slash = '\0';
-    rc = daemon_check_directory(slash ? dir : ".", ret);
     return rc != 0 ? rc : daemon_check_directory(c->cdr_dir, ret);
 }
 

@@ -45,6 +45,10 @@ static void a_directory_is_made_or_its_trouble_said(void)
     (void)fclose(fopen(file, "w"));
     CU_ASSERT_EQUAL(daemon_check_directory(file, &f), -ENOTDIR);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.text, file));
+    CU_ASSERT_EQUAL(daemon_check_parent(file, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_parent("/nonexistent/a/b", &f), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "/nonexistent/a"));
+    CU_ASSERT_EQUAL(daemon_check_parent("bare name", &f), 0);
     CU_ASSERT_EQUAL(daemon_check_directory("/nonexistent/a/b", &f), -ENOENT);
     (void)unlink(file);
     (void)rmdir(sub);
