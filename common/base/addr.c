@@ -132,3 +132,30 @@ uint64_t addr_hash(const struct map *m, const struct addr *a)
     memcpy(key + 3, a->ip, addr_ip_len(a));
     return map_hash(m, key, 3 + addr_ip_len(a));
 }
+
+int addr_net_parse(struct span s, struct addr_net *ret_net)
+{
+    struct span length = s, host = span_cut(&length, '/');
+    struct addr_net net;
+    uint64_t bits;
+
+    if (addr_parse_ip(span_trim(host), 0, &net.addr) != 0)
+        return -EINVAL;
+    bits = addr_ip_len(&net.addr) * 8;
+    if (length.p && span_u64(span_trim(length), bits, &bits) != 0)
+        return -EINVAL;
+    for (size_t i = bits / 8; i < addr_ip_len(&net.addr); i++)
+        if ((uint8_t)(net.addr.ip[i] << (i == bits / 8 ? bits % 8 : 0)) != 0)
+            return -EINVAL;
+    net.bits = (uint8_t)bits;
+    *ret_net = net;
+    return 0;
+}
+
+bool addr_net_has(const struct addr_net *net, const struct addr *a)
+{
+    unsigned whole = net->bits / 8, part = net->bits % 8;
+
+    return net->addr.family == a->family && memcmp(net->addr.ip, a->ip, whole) == 0 &&
+           (part == 0 || (net->addr.ip[whole] ^ a->ip[whole]) >> (8 - part) == 0);
+}

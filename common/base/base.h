@@ -242,6 +242,17 @@ int addr_of_sockaddr(const struct sockaddr *sa, struct addr *ret_addr);
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret_ss);
 uint64_t addr_hash(const struct map *m, const struct addr *a);
 
+/* Addresses that share their first bits. */
+struct addr_net {
+    struct addr addr;
+    uint8_t bits;
+};
+
+/* "192.0.2.0/24", "2001:db8::/32"; an address alone is a net of one. -EINVAL, also when bits behind
+ * the length are set: a slip that would let in others than was meant. */
+int addr_net_parse(struct span s, struct addr_net *ret_net);
+bool addr_net_has(const struct addr_net *net, const struct addr *a);
+
 /* ---- secret: bytes that are never printed
  * -------------------------------------------------------------------- */
 

@@ -31,6 +31,7 @@ enum conf_type {
     CONF_STRINGS,     /* struct conf_strings: a list of strings */
     CONF_ENUMS,       /* struct conf_enums: an ordered list without repetition */
     CONF_ADDRS,       /* struct conf_addrs: a list of IP addresses, ports optional */
+    CONF_NETS,        /* struct conf_nets: a list of addresses and networks, "192.0.2.0/24" */
     CONF_LIST,        /* struct conf_list: a list of mappings, each read by `items` */
 };
 
@@ -49,6 +50,10 @@ struct conf_addrs {
     struct addr *v;
     size_t n;
 };
+struct conf_nets {
+    struct addr_net *v;
+    size_t n;
+};
 struct conf_list {
     void *v; /* n structs of item_size */
     size_t n;
@@ -62,7 +67,7 @@ struct conf_option {
      * replaced in it. For CONF_LIST: NULL or "[]". */
     const char *fallback;
     const char *help; /* sentences; the sample file shows them above the option */
-    /* INT, DURATION (microseconds), SIZE, length of STRINGS, ENUMS, ADDRS and LIST; both 0 = no
+    /* INT, DURATION (microseconds), SIZE, length of STRINGS, ENUMS, ADDRS, NETS and LIST; both 0 = no
      * limits. */
     int64_t min, max;
     const char *unit;         /* of an INT, for people: "kbit/s" */

@@ -44,6 +44,8 @@ static const struct {
     [CONF_STRINGS] = {"a list of texts", sizeof(const char *), true},
     [CONF_ENUMS] = {"an ordered list of its words", sizeof(int), true},
     [CONF_ADDRS] = {"a list of IP addresses, with or without port", sizeof(struct addr), true},
+    [CONF_NETS] = {"a list of IP addresses and networks such as 192.0.2.0/24",
+                   sizeof(struct addr_net), true},
     [CONF_LIST] = {"a list of entries", 0, true},
 };
 
@@ -246,6 +248,16 @@ static int set_addr(struct conf_report *report, const struct conf_place *place, 
     return 0;
 }
 
+static int set_net(struct conf_report *report, const struct conf_place *place, struct span text,
+                   struct addr_net *ret)
+{
+    if (addr_net_parse(text, ret) == 0)
+        return 0;
+    return fault(report, place,
+                 "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32; the bits behind the length are 0",
+                 "'%.*s' is neither an address nor a network", SPAN_ARG(span_sub(text, 0, 80)));
+}
+
 static int set_ports(struct conf_report *report, const struct conf_place *place, struct span text,
                      struct conf_ports *ret)
 {
@@ -364,6 +376,8 @@ int conf_value_set(struct conf *c, struct conf_report *report, const struct conf
     case CONF_ADDR_PORT:
     case CONF_ADDRS:
         return set_addr(report, place, text, at);
+    case CONF_NETS:
+        return set_net(report, place, text, at);
     case CONF_PORTS:
         return set_ports(report, place, text, at);
     case CONF_ENUM:

@@ -126,6 +126,8 @@ static void set_list(enum conf_type type, void *at, void *v, size_t n)
         *(struct conf_enums *)at = (struct conf_enums){v, n};
     else if (type == CONF_ADDRS)
         *(struct conf_addrs *)at = (struct conf_addrs){v, n};
+    else if (type == CONF_NETS)
+        *(struct conf_nets *)at = (struct conf_nets){v, n};
     else
         *(struct conf_list *)at = (struct conf_list){v, n};
 }

@@ -338,6 +338,10 @@ void connection_accept(struct net_listener *li, struct net_tcp *tcp, void *endpo
                             .remote = *net_tcp_remote(tcp)};
 
     (void)li;
+    if (!transport_allows(t, &flow)) {
+        net_tcp_close(tcp);
+        return;
+    }
     if (t->guard.on_connect && t->guard.on_connect(&flow, t->guard_ctx) != SIP_GUARD_PASS) {
         t->counters.guard_closed++;
         net_tcp_close(tcp);

@@ -59,6 +59,8 @@ struct sip_transport {
     struct sip_transport_counters counters;
 };
 
+/* False, counted and told: not from there. */
+bool transport_allows(struct sip_transport *t, const struct sip_flow *flow);
 /* May make connections of its own. */
 bool endpoint_can_connect(const struct sip_endpoint *e);
 /* A message no use can be made of is answered where it can be, and counted; never an ACK. m: NULL when

@@ -123,6 +123,21 @@ void transport_refuse(struct sip_transport *t, const struct sip_flow *flow, cons
         t->guard.on_bad(flow, reject, t->guard_ctx);
 }
 
+bool transport_allows(struct sip_transport *t, const struct sip_flow *flow)
+{
+    const struct sip_endpoint_options *o = &flow->endpoint->o;
+
+    for (size_t i = 0; i < o->n_allow; i++)
+        if (addr_net_has(&o->allow[i], &flow->remote))
+            return true;
+    if (o->n_allow == 0)
+        return true;
+    t->counters.strangers++;
+    if (t->guard.on_stranger)
+        t->guard.on_stranger(flow, t->guard_ctx);
+    return false;
+}
+
 void transport_receive(struct sip_transport *t, const struct sip_flow *flow, struct span raw)
 {
     struct sip_reject reject = {0};
@@ -133,6 +148,8 @@ void transport_receive(struct sip_transport *t, const struct sip_flow *flow, str
         t->counters.received_udp++;
     else
         t->counters.received_tcp++;
+    if (!span_starts(raw, SPAN("SIP/2.0 ")) && !transport_allows(t, flow))
+        return;
     if (t->guard.on_bytes) {
         enum sip_guard_verdict v = t->guard.on_bytes(flow, raw, t->guard_ctx);
 

@@ -66,6 +66,10 @@ struct sip_endpoint_options {
     uint16_t tcp_from;   /* port outgoing connections leave from; 0 = any (a port_pc sets it) */
     struct span sent_by; /* "192.0.2.1:5062" for our Via; empty = local. Copied. */
     enum sip_timer_profile timers;
+    /* Who may send requests and connect (the trust domain of RFC 3324); n_allow 0 = anyone. Answers
+     * are for transactions, which know theirs. Must outlive the endpoint. */
+    const struct addr_net *allow;
+    size_t n_allow;
 };
 
 /* ---- the transport ---- */
@@ -84,6 +88,8 @@ struct sip_guard {
     enum sip_guard_verdict (*on_bytes)(const struct sip_flow *flow, struct span raw, void *ctx);
     /* sip_msg_parse or the framer refused it; told after the answer, if any, went out. */
     void (*on_bad)(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
+    /* A request or connection from outside the endpoint's `allow` was dropped. */
+    void (*on_stranger)(const struct sip_flow *flow, void *ctx);
     /* A connection ended: 0 = FIN, else errno (positive). */
     void (*on_closed)(const struct sip_flow *flow, int reason, void *ctx);
 };
@@ -197,6 +203,7 @@ void sip_resolve_cancel(struct sip_resolving *r);
     X(bad_dropped, "unusable messages dropped")                                                    \
     X(guard_dropped, "messages refused by the guard before parsing")                               \
     X(guard_closed, "connections closed by the guard")                                             \
+    X(strangers, "requests and connections from addresses not allowed")                            \
     X(connections_opened, "connections made by us")                                                \
     X(connections_accepted, "connections accepted")                                                \
     X(connections_refused_full, "connections refused: table full")                                 \

@@ -67,19 +67,12 @@ struct ng_request {
     const struct ng_doc *doc; /* doc->values[0] is its dictionary */
 };
 
-struct ng_source { /* who may command */
-    struct addr net;
-    uint8_t bits;
-};
-
-enum { NG_SOURCES_MAX = 16 };
-
 struct ng_options {
     struct addr local;
-    size_t n_sources; /* 0 = anyone who reaches the socket */
-    struct ng_source sources[NG_SOURCES_MAX];
-    uint64_t remember; /* microseconds an answer is kept for repetitions */
-    unsigned limit;    /* commands open and answers kept, together */
+    const struct addr_net *allow; /* who may command; must outlive the server */
+    size_t n_allow;               /* 0 = anyone who reaches the socket */
+    uint64_t remember;            /* microseconds an answer is kept for repetitions */
+    unsigned limit;               /* commands open and answers kept, together */
 };
 
 struct ng_counters {
@@ -99,7 +92,5 @@ int ng_answer(struct ng_server *s, struct handle id, struct span dictionary);
 void ng_answer_error(struct ng_server *s, struct handle id, const char *reason);
 const struct ng_counters *ng_server_counters(const struct ng_server *s);
 const struct addr *ng_server_local(const struct ng_server *s);
-/* "10.0.0.0/8", "192.0.2.1". -EINVAL. */
-int ng_source_parse(struct span text, struct ng_source *ret_source);
 
 #endif

@@ -119,15 +119,10 @@ static int entry_new(struct ng_server *s, const struct entry_key *k, struct entr
 
 static bool source_allowed(const struct ng_server *s, const struct addr *from)
 {
-    for (size_t i = 0; i < s->options.n_sources; i++) {
-        const struct ng_source *a = &s->options.sources[i];
-        unsigned whole = a->bits / 8, part = a->bits % 8;
-
-        if (a->net.family == from->family && memcmp(a->net.ip, from->ip, whole) == 0 &&
-            (part == 0 || (a->net.ip[whole] ^ from->ip[whole]) >> (8 - part) == 0))
+    for (size_t i = 0; i < s->options.n_allow; i++)
+        if (addr_net_has(&s->options.allow[i], from))
             return true;
-    }
-    return s->options.n_sources == 0;
+    return s->options.n_allow == 0;
 }
 
 static bool cookie_ok(struct span cookie)
@@ -303,20 +298,4 @@ const struct ng_counters *ng_server_counters(const struct ng_server *s)
 const struct addr *ng_server_local(const struct ng_server *s)
 {
     return net_udp_local(s->udp);
-}
-
-int ng_source_parse(struct span text, struct ng_source *ret_source)
-{
-    struct span bits = text, host = span_cut(&bits, '/');
-    struct ng_source a;
-    uint64_t v;
-
-    if (addr_parse_ip(host, 0, &a.net) != 0)
-        return -EINVAL;
-    v = addr_ip_len(&a.net) * 8;
-    if (bits.p && span_u64(bits, v, &v) != 0)
-        return -EINVAL;
-    a.bits = (uint8_t)v;
-    *ret_source = a;
-    return 0;
 }

@@ -22,8 +22,7 @@ static const struct conf_option options[] = {
     {"ng.address", CONF_ADDR_PORT, AT(ng), .fallback = "127.0.0.35:2223",
      .help = "Where the P-CSCF (or another client of rtpengine's ng protocol) commands us, UDP. "
              "The protocol has no authentication of its own: keep it on a network of yours."},
-    {"ng.allow", CONF_STRINGS, AT(ng_allow), .fallback = "[127.0.0.0/8]", .min = 1,
-     .max = NG_SOURCES_MAX,
+    {"ng.allow", CONF_NETS, AT(ng_allow), .fallback = "[127.0.0.0/8]", .min = 1, .max = 256,
      .help = "Addresses and networks that may command us; others get no answer and are counted."},
     {"ng.remember", CONF_DURATION, AT(ng_remember), .fallback = "30 s", .min = SECONDS(1),
      .max = SECONDS(300),
@@ -86,28 +85,11 @@ static const struct conf_option options[] = {
 
 const struct conf_table edge_options = {options, ARRAY_LEN(options), sizeof(struct edge_config)};
 
-size_t edge_sources(const struct edge_config *c, struct ng_source *ret_sources)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->ng_allow.n && n < NG_SOURCES_MAX; i++)
-        if (ng_source_parse(span_str(c->ng_allow.v[i]), &ret_sources[n]) == 0)
-            n++;
-    return n;
-}
-
 void edge_check_options(const struct conf *conf, struct conf_report *report)
 {
     const struct edge_config *c = conf_values(conf, 0);
     unsigned first = c->ports.first + c->ports.first % 2u;
 
-    for (size_t i = 0; i < c->ng_allow.n; i++) {
-        struct ng_source source;
-
-        if (ng_source_parse(span_str(c->ng_allow.v[i]), &source) != 0)
-            conf_fault(conf, report, "ng.allow", "Write 192.0.2.1 or 192.0.2.0/24.",
-                       "'%s' is neither an address nor a network", c->ng_allow.v[i]);
-    }
     if (first + 1 > c->ports.last)
         conf_fault(conf, report, "ports", "Give a range such as 30000-39999.",
                    "there is no even port with its odd neighbour in it");

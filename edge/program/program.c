@@ -140,11 +140,14 @@ static int open_control(struct program *p)
 static int open_ng(struct program *p, struct daemon_finding *f)
 {
     const struct edge_config *c = p->config;
-    struct ng_options o = {.local = c->ng, .remember = c->ng_remember, .limit = 16384};
+    struct ng_options o = {.local = c->ng,
+                           .allow = c->ng_allow.v,
+                           .n_allow = c->ng_allow.n,
+                           .remember = c->ng_remember,
+                           .limit = 16384};
     char text[ADDR_TEXT_MAX];
     int rc;
 
-    o.n_sources = edge_sources(c, o.sources);
     rc = ng_server_new(p->net, daemon_rnd(p->daemon), &o, control_on_ng, p->control, &p->ng);
     if (rc != 0)
         daemon_find(f,

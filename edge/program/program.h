@@ -21,7 +21,7 @@ int edge_main(int argc, char **argv);
 struct edge_config {
     const char *realm, *identity;
     struct addr ng;
-    struct conf_strings ng_allow;
+    struct conf_nets ng_allow;
     uint64_t ng_remember;
     struct addr address[CONTROL_SIDES];
     int source[CONTROL_SIDES]; /* enum relay_source */
@@ -37,8 +37,6 @@ struct edge_config {
 };
 extern const struct conf_table edge_options;
 void edge_check_options(const struct conf *c, struct conf_report *report);
-/* Of the lists that edge_check_options found good. */
-size_t edge_sources(const struct edge_config *c, struct ng_source *ret_sources);
 
 struct program {
     struct daemon *daemon;

@@ -144,6 +144,14 @@ static void on_bad(const struct sip_flow *flow, const struct sip_reject *reject,
         c->env.on_bad(flow, reject, c->env.ctx);
 }
 
+static void on_stranger(const struct sip_flow *flow, void *ctx)
+{
+    struct core *c = ctx;
+
+    if (c->env.on_stranger)
+        c->env.on_stranger(flow, c->env.ctx);
+}
+
 /* ---- from the rooms ---------------------------------------------------------------------------- */
 
 static void on_set_end(struct binding_set *set, void *ctx)
@@ -215,8 +223,13 @@ static int open_endpoints(struct core *c, char ret_what[80])
                                       .udp = true,
                                       .tcp = o->tcp,
                                       .timers = o->phone_timers};
-    struct sip_endpoint_options mw = {
-        .name = "mw", .tag = AT_MW, .local = o->mw, .udp = true, .tcp = o->tcp};
+    struct sip_endpoint_options mw = {.name = "mw",
+                                      .tag = AT_MW,
+                                      .local = o->mw,
+                                      .udp = true,
+                                      .tcp = o->tcp,
+                                      .allow = o->mw_allow,
+                                      .n_allow = o->n_mw_allow};
     struct sip_endpoint_options ps = gm, pc = gm;
     int rc = open_one(c, &gm, &c->gm, ret_what);
 
@@ -280,7 +293,8 @@ static int make_session(struct core *c)
 static int make_rooms(struct core *c, char ret_what[80])
 {
     static const struct sip_layer_ops layer_ops = {on_request, on_ack, on_cancel};
-    static const struct sip_guard guard = {.on_bytes = on_bytes, .on_bad = on_bad};
+    static const struct sip_guard guard = {
+        .on_bytes = on_bytes, .on_bad = on_bad, .on_stranger = on_stranger};
     static const struct bindings_ops bindings_ops = {on_set_end, on_expiry};
     static const struct authorize_ops authorize_ops = {on_abort};
     const struct core_options *o = &c->options;

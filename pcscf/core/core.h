@@ -17,12 +17,14 @@
 #include "pcscf/session/session.h"
 
 struct core_options {
-    struct addr gm;   /* address and unprotected port towards phones */
-    struct addr mw;   /* towards the core */
-    uint16_t port_ps; /* protected server port; used when there is IPsec */
-    uint16_t port_pc; /* the first protected client port */
-    unsigned n_pc;    /* how many follow it: at least 3, at most REGISTER_PC_MAX */
-    bool tcp;         /* besides UDP, on every server port */
+    struct addr gm;                  /* address and unprotected port towards phones */
+    struct addr mw;                  /* towards the core */
+    const struct addr_net *mw_allow; /* who is trusted there; must outlive the core */
+    size_t n_mw_allow;               /* 0 = anyone */
+    uint16_t port_ps;                /* protected server port; used when there is IPsec */
+    uint16_t port_pc;                /* the first protected client port */
+    unsigned n_pc;                   /* how many follow it: at least 3, at most REGISTER_PC_MAX */
+    bool tcp;                        /* besides UDP, on every server port */
     enum sip_timer_profile phone_timers;
     struct sip_transport_options transport;
     struct sip_layer_options layer;
@@ -48,6 +50,7 @@ struct core_env {
     void (*on_aside)(const struct session_leg *leg, const char *party, bool outgoing,
                      const char *what, void *ctx);
     void (*on_bad)(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
+    void (*on_stranger)(const struct sip_flow *flow, void *ctx);
     void *ctx;
 };
 

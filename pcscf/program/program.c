@@ -135,6 +135,8 @@ static void core_settings(const struct program *p, struct core_options *o)
     *o = (struct core_options){
         .gm = c->gm,
         .mw = c->mw,
+        .mw_allow = c->mw_allow.v,
+        .n_mw_allow = c->mw_allow.n,
         .port_ps = (uint16_t)c->port_ps,
         .port_pc = c->port_pc.first,
         .n_pc = (unsigned)(c->port_pc.last - c->port_pc.first + 1),
@@ -183,6 +185,7 @@ static int open_core(struct program *p, struct daemon_finding *f)
                            .on_session = report_session,
                            .on_aside = p->config->trace ? report_aside : NULL,
                            .on_bad = report_bad,
+                           .on_stranger = report_stranger,
                            .ctx = p};
     struct core_options options;
     int rc;

@@ -27,6 +27,7 @@ struct pcscf_config {
     int64_t rate, burst;
     uint64_t message_max;
     struct addr mw;
+    struct conf_nets mw_allow;
     const char *realm;
     const char *core;
     bool ipsec, require_ipsec, legacy;
@@ -44,7 +45,7 @@ struct pcscf_config {
     int64_t phones, calls;
     bool trace;
 };
-#define PCSCF_OPTIONS_N 33
+#define PCSCF_OPTIONS_N 34
 extern const struct conf_option pcscf_options[PCSCF_OPTIONS_N];
 #define PCSCF_OPTIONS                                                                              \
     {                                                                                              \
@@ -71,6 +72,7 @@ void report_session(enum session_event e, const struct session_leg *leg, struct 
                     void *ctx);
 void report_aside(const struct session_leg *leg, const char *party, bool outgoing, const char *what,
                   void *ctx);
+void report_stranger(const struct sip_flow *flow, void *ctx);
 void report_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
 void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx);
 

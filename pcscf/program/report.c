@@ -166,6 +166,15 @@ void report_bad(const struct sip_flow *flow, const struct sip_reject *reject, vo
             OBS_UINT("answered", reject->status), OBS_TEXT("why", reject->reason));
 }
 
+void report_stranger(const struct sip_flow *flow, void *ctx)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "sip.stranger", OBS_ADDR("from", &flow->remote),
+            OBS_TEXT("why", "the address is not in mw.allow"),
+            OBS_TEXT("remedy", "if it is of the core, add it there"));
+}
+
 /* ---- the recorder -------------------------------------------------------------------------------- */
 
 /* Call-ID without parsing: the recorder may not cost what the parser costs. */

@@ -79,6 +79,14 @@ static void on_bad(const struct sip_flow *flow, const struct sip_reject *reject,
         s->env.on_bad(s->env.ctx, flow, reject);
 }
 
+static void on_stranger(const struct sip_flow *flow, void *ctx)
+{
+    struct scscf *s = ctx;
+
+    if (s->env.on_stranger)
+        s->env.on_stranger(s->env.ctx, flow);
+}
+
 static void on_registrar_event(void *ctx, enum registrar_event event, struct span impi,
                                struct span detail)
 {
@@ -127,12 +135,14 @@ static void put_uri(char *dst, size_t cap, const char *before, const struct addr
 
 static int open_port(struct scscf *s)
 {
-    static const struct sip_guard guard = {.on_bad = on_bad};
+    static const struct sip_guard guard = {.on_bad = on_bad, .on_stranger = on_stranger};
     static const struct sip_layer_ops layer_ops = {on_request, on_ack, on_cancel};
     struct sip_endpoint_options port = {.name = "mw",
                                         .local = s->options.local,
                                         .udp = true,
                                         .tcp = true,
+                                        .allow = s->options.allow,
+                                        .n_allow = s->options.n_allow,
                                         .timers = SIP_TIMERS_RFC};
     int rc = sip_transport_new(s->env.net, s->env.rnd, &s->options.transport, &s->transport);
 

@@ -20,8 +20,10 @@
 struct scscf;
 
 struct scscf_options {
-    struct addr local;          /* UDP and TCP, towards P-CSCFs and other S-CSCFs */
-    const struct span *domains; /* home domains; the first is the realm and the network's name */
+    struct addr local;            /* UDP and TCP, towards P-CSCFs and other S-CSCFs */
+    const struct addr_net *allow; /* who is trusted there; must outlive the scscf */
+    size_t n_allow;               /* 0 = anyone */
+    const struct span *domains;   /* home domains; the first is the realm and the network's name */
     size_t n_domains;
     const struct span *hosts; /* names of this server besides its address */
     size_t n_hosts;
@@ -61,6 +63,7 @@ struct scscf_env {
     void (*on_register)(void *ctx, enum registrar_event event, struct span impi,
                         struct span detail);
     void (*on_bad)(void *ctx, const struct sip_flow *flow, const struct sip_reject *reject);
+    void (*on_stranger)(void *ctx, const struct sip_flow *flow);
     void *ctx;
 };
 

@@ -23,6 +23,11 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
      .help = "Where P-CSCFs and other S-CSCFs reach us, UDP and TCP. It must be an address of this "
              "machine; it goes into Service-Route and Record-Route."},
 
+    {"mw.allow", CONF_NETS, AT(mw_allow), .fallback = "[127.0.0.0/8]", .max = 256,
+     .help = "Addresses and networks of P-CSCFs and other S-CSCFs, whose P-Asserted-Identity and "
+             "integrity-protected are believed. Requests of others get no answer and are counted. "
+             "[] = anyone who reaches mw.address."},
+
     {"subscribers.path", CONF_PATH, AT(store), .fallback = "/var/lib/portcullis/scscf.db",
      .help = "SQLite file with the subscribers: identities, keys, sequence numbers. Made when it "
              "is not there; imsctl subscriber add fills it."},
@@ -108,6 +113,8 @@ void scscf_settings(const struct scscf_config *c, struct span *domains, struct s
     for (size_t i = 0; i < c->names.n; i++)
         names[i] = span_str(c->names.v[i]);
     o.local = c->mw;
+    o.allow = c->mw_allow.v;
+    o.n_allow = c->mw_allow.n;
     o.domains = domains;
     o.n_domains = 1 + c->domains.n;
     o.hosts = names;

@@ -22,6 +22,7 @@ struct scscf_config {
     const char *realm;
     struct conf_strings domains, names;
     struct addr mw;
+    struct conf_nets mw_allow;
     const char *store;
     bool avoid_nul_res;
     struct conf_enums qop;
@@ -35,7 +36,7 @@ struct scscf_config {
     bool cdr_messages;
     int64_t registrations, calls, subscribers;
 };
-#define SCSCF_OPTIONS_N 23
+#define SCSCF_OPTIONS_N 24
 extern const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N];
 #define SCSCF_OPTIONS                                                                              \
     {                                                                                              \
@@ -70,6 +71,7 @@ void scscf_report_call(void *ctx, enum scscf_event event, const struct scscf_not
 void scscf_report_register(void *ctx, enum registrar_event event, struct span impi,
                            struct span detail);
 void scscf_report_bad(void *ctx, const struct sip_flow *flow, const struct sip_reject *reject);
+void scscf_report_stranger(void *ctx, const struct sip_flow *flow);
 void scscf_report_disk(void *ctx, const struct charging_alarm *alarm);
 void scscf_report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx);
 

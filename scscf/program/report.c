@@ -121,6 +121,15 @@ void scscf_report_bad(void *ctx, const struct sip_flow *flow, const struct sip_r
             OBS_UINT("answered", reject->status), OBS_TEXT("why", reject->reason));
 }
 
+void scscf_report_stranger(void *ctx, const struct sip_flow *flow)
+{
+    struct scscf_program *p = ctx;
+
+    OBS_LOG(p->log, OBS_WARN, "sip.stranger", OBS_ADDR("from", &flow->remote),
+            OBS_TEXT("why", "the address is not in mw.allow"),
+            OBS_TEXT("remedy", "if it is of the core, add it there"));
+}
+
 void scscf_report_disk(void *ctx, const struct charging_alarm *alarm)
 {
     struct scscf_program *p = ctx;

@@ -55,7 +55,10 @@ testbed_config() {
         -e 's/127\.0\.0\.37\b/10.46.2.37/g')
     sed "${addresses[@]}" -e "s#/var/lib/portcullis#$testbed_run/state#g" -e "s#/run/portcullis#$testbed_run#g" \
         -e "s#/etc/portcullis#$TESTBED_DIR#g" "$1" >"$out"
-    case ${TESTBED_LOCAL:-0}:$out in 0:*/edge.yaml) testbed_set "$out" ng.allow '[10.46.2.0/24]' ;; esac
+    case ${TESTBED_LOCAL:-0}:$out in
+    0:*/edge.yaml) testbed_set "$out" ng.allow '[10.46.2.0/24]' ;;
+    0:*/[ps]cscf.yaml) testbed_set "$out" mw.allow '[10.46.2.0/24]' ;;
+    esac
     echo "$out"
 }
 

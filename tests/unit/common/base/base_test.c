@@ -178,6 +178,33 @@ static void addresses_are_read_and_written(void)
     }
 }
 
+static void a_net_holds_those_that_share_its_bits(void)
+{
+    static const struct {
+        const char *net, *in, *out;
+    } rows[] = {{"10.1.2.3", "10.1.2.3", "10.1.2.2"},
+                {"10.1.2.0/31", "10.1.2.1", "10.1.2.2"},
+                {"10.128.0.0/9", "10.255.255.255", "10.127.255.255"},
+                {"0.0.0.0/0", "255.255.255.255", "::"},
+                {"2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"},
+                {"2001:db8::1", "2001:db8::1", "2001:db8::"}};
+    static const char *const bad[] = {
+        "",           "ten",           "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1",
+        "10.0.0.1/8", "2001:db8::/28", "10.0.0.0/8/8"};
+    struct addr_net net;
+    struct addr a;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CU_ASSERT_EQUAL_FATAL(addr_net_parse(span_str(rows[i].net), &net), 0);
+        CU_ASSERT_EQUAL(addr_parse(span_str(rows[i].in), 5060, &a), 0);
+        CU_ASSERT(addr_net_has(&net, &a));
+        CU_ASSERT_EQUAL(addr_parse(span_str(rows[i].out), 5060, &a), 0);
+        CU_ASSERT(!addr_net_has(&net, &a));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        CU_ASSERT_EQUAL(addr_net_parse(span_str(bad[i]), &net), -EINVAL);
+}
+
 static void base64_and_hex_refuse_what_is_not_theirs(void)
 {
     static const struct {
@@ -239,5 +266,6 @@ TEST_MAIN("common/base", {"numbers are digits only", numbers_are_digits_only},
           {"siphash gives the reference value", siphash_gives_the_reference_value},
           {"a handle dies with its object", a_handle_dies_with_its_object},
           {"addresses are read and written", addresses_are_read_and_written},
+          {"a net holds those that share its bits", a_net_holds_those_that_share_its_bits},
           {"base64 and hex refuse what is not theirs", base64_and_hex_refuse_what_is_not_theirs},
           {"a secret is gone after wiping", a_secret_is_gone_after_wiping})

@@ -32,6 +32,7 @@ struct values {
     struct conf_strings names;
     struct conf_enums order;
     struct conf_addrs dns;
+    struct conf_nets allow;
     struct conf_list peers;
 };
 
@@ -57,6 +58,7 @@ static const struct conf_option options[] = {
     {"names", CONF_STRINGS, AT(names), "[a, b]", "Names.", 0, 3},
     {"gm.ciphers", CONF_ENUMS, AT(order), "[aes-cbc, null]", "In order.", .names = ciphers},
     {"dns", CONF_ADDRS, AT(dns), "[]", "Servers."},
+    {"mw.allow", CONF_NETS, AT(allow), "[]", "Who may."},
     {"peers", CONF_LIST, AT(peers), NULL, "Diameter peers.", .items = peer_options,
      .n_items = ARRAY_LEN(peer_options), .item_size = sizeof(struct peer)},
 };
@@ -105,7 +107,7 @@ static void every_type_is_read(void)
                                   "  require_ipsec: No\n"
                                   "  cipher: aes-gcm\n"
                                   "  ciphers: [null, aes-gcm]\n"
-                                  "mw: {listen: '[::1]:5090'}\n"
+                                  "mw.listen: '[::1]:5090'\n"
                                   "realm: 01\n"
                                   "timers.expiry: 1.5 h\n"
                                   "limits: {message: 1500}\n"
@@ -113,6 +115,7 @@ static void every_type_is_read(void)
                                   "state: state\n"
                                   "names: [x]\n"
                                   "dns: [192.0.2.1, 192.0.2.2:5353]\n"
+                                  "mw.allow: [192.0.2.0/24, '2001:db8::1']\n"
                                   "peers:\n"
                                   "  - identity: pdp.example\n"
                                   "    address: 127.0.0.30:3868\n"
@@ -138,6 +141,9 @@ static void every_type_is_read(void)
     CU_ASSERT_STRING_EQUAL(v->names.v[0], "x");
     CU_ASSERT_EQUAL(v->dns.n, 2);
     CU_ASSERT_EQUAL(v->dns.v[1].port, 5353);
+    CU_ASSERT_EQUAL_FATAL(v->allow.n, 2);
+    CU_ASSERT_EQUAL(v->allow.v[0].bits, 24);
+    CU_ASSERT_EQUAL(v->allow.v[1].bits, 128);
     CU_ASSERT_EQUAL_FATAL(v->peers.n, 2);
     const struct peer *peers = v->peers.v;
     CU_ASSERT_STRING_EQUAL(peers[0].identity, "pdp.example");
@@ -195,7 +201,8 @@ static void all_faults_are_told_with_place_and_remedy(void)
                   "gm.ciphers: [null, null]\n"
                   "realm: [a]\n"
                   "mw.listen: 127.0.0.1\n"
-                  "state:\n",
+                  "state:\n"
+                  "mw.allow: [10.0.0.1/8]\n",
                   "f:1:15: gm.address: '300.0.2.1' is not an IP address\n"
                   "    write an IP address\n"
                   "f:2:10: gm.sets: 0 is out of range\n"
@@ -219,7 +226,10 @@ static void all_faults_are_told_with_place_and_remedy(void)
                   "f:11:12: mw.listen: '127.0.0.1' has no port\n"
                   "    write it behind the address: 192.0.2.1:5060\n"
                   "f:12:7: state has no value\n"
-                  "    write a value, \"\" for an empty text, or remove the line\n");
+                  "    write a value, \"\" for an empty text, or remove the line\n"
+                  "f:13:12: mw.allow: '10.0.0.1/8' is neither an address nor a network\n"
+                  "    write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32; the bits behind the length "
+                  "are 0\n");
 }
 
 static void what_must_be_given_is_missed(void)

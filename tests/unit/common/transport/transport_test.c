@@ -251,6 +251,30 @@ static void what_the_guard_refuses_is_not_parsed(void)
     end();
 }
 
+static void strangers_are_dropped_but_their_answers_are_not(void)
+{
+    struct sip_endpoint *mw;
+    struct addr_net allowed;
+    struct sip_endpoint_options o = {.name = "mw", .udp = true, .tcp = true, .n_allow = 1};
+
+    begin();
+    CU_ASSERT_EQUAL(addr_net_parse(SPAN("192.0.2.10/31"), &allowed), 0); /* not the peer's .9 */
+    o.allow = &allowed;
+    o.local = here = at("192.0.2.1:5070");
+    CU_ASSERT_EQUAL_FATAL(sip_endpoint_open(t, &o, &mw), 0);
+    peer_sends(REQUEST("OPTIONS", "UDP 10.0.0.1:5070;rport;branch=z9hG4bK1", ""));
+    peer_connect();
+    CU_ASSERT_EQUAL(n_seen, 0);
+    CU_ASSERT_EQUAL(n_datagrams, 0);
+    CU_ASSERT_EQUAL(n_closed_peer, 1);
+    CU_ASSERT_EQUAL(sip_transport_counters(t)->strangers, 2);
+    peer_sends(SPAN("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK2\r\n"
+                    "From: <sip:a@ims.test>;tag=1\r\nTo: <sip:a@ims.test>;tag=2\r\n"
+                    "Call-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"));
+    CU_ASSERT_EQUAL(n_seen, 1);
+    end();
+}
+
 static void a_keep_alive_over_udp_is_not_answered(void)
 {
     begin();
@@ -544,6 +568,8 @@ TEST_MAIN("common/transport",
           {"an unusable request is answered, an ACK never",
            an_unusable_request_is_answered_and_an_ack_never},
           {"what the guard refuses is not parsed", what_the_guard_refuses_is_not_parsed},
+          {"strangers are dropped, but their answers are not",
+           strangers_are_dropped_but_their_answers_are_not},
           {"a keep-alive over UDP is not answered", a_keep_alive_over_udp_is_not_answered},
           {"messages are cut out of the stream", messages_are_cut_out_of_the_stream},
           {"a ping on a stream is answered", a_ping_on_a_stream_is_answered},
