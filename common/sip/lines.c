@@ -26,6 +26,21 @@ const struct sip_line *sip_line_named(const struct sip_msg *m, struct span name)
     return NULL;
 }
 
+struct span sip_raw_call_id(struct span raw)
+{
+    for (struct span rest = raw; rest.p;) {
+        struct span value = span_cut(&rest, '\n'), name;
+
+        if (value.n <= 1) /* the end of the header */
+            break;
+        name = span_cut(&value, ':');
+        name = span_trim(name);
+        if (value.p && (span_eq_nocase(name, SPAN("call-id")) || span_eq_nocase(name, SPAN("i"))))
+            return span_trim(value);
+    }
+    return SPAN_NONE;
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 struct sip_values sip_values(const struct sip_msg *m, enum sip_header id)

@@ -99,6 +99,9 @@ struct sip_msg {
  * enough to answer (sip_reply works on it) or NULL. -ENOMEM. */
 int sip_msg_parse(struct span raw, const struct sip_limits *limits, struct sip_msg **ret_msg,
                   struct sip_reject *ret_reject);
+/* Call-ID of bytes that are not parsed (yet), for recorders that may not cost what the parser costs;
+ * p = NULL without one. A folded value ends with its line. */
+struct span sip_raw_call_id(struct span raw);
 /* RFC 3261 18.2.1, RFC 3581 4: writes where the request came from into its top Via (received, and
  * the value of rport), in place of whatever the sender had put there. The transport calls it before
  * anyone keeps a span of the message. -ENOMEM, -EBADMSG. */

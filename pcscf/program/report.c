@@ -177,21 +177,6 @@ void report_stranger(const struct sip_flow *flow, void *ctx)
 
 /* ---- the recorder -------------------------------------------------------------------------------- */
 
-/* Call-ID without parsing: the recorder may not cost what the parser costs. */
-static struct span find_call_id(struct span raw)
-{
-    for (struct span rest = raw, line; rest.p;) {
-        line = span_cut(&rest, '\n');
-        if (line.n < 3)
-            break;
-        if (span_starts_nocase(line, SPAN("call-id:")))
-            return span_trim(span_sub(line, 8, line.n));
-        if (span_starts_nocase(line, SPAN("i:")))
-            return span_trim(span_sub(line, 2, line.n));
-    }
-    return SPAN_NONE;
-}
-
 static struct span party(char *room, size_t size, const struct sip_flow *flow)
 {
     bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
@@ -208,7 +193,7 @@ void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, voi
     char room[80];
     struct span other = party(room, sizeof(room), flow), us = SPAN("pcscf");
     struct obs_message m = {.wall = loop_wall(daemon_loop(p->daemon)),
-                            .call = find_call_id(raw),
+                            .call = sip_raw_call_id(raw),
                             .from = outgoing ? us : other,
                             .to = outgoing ? other : us,
                             .transport = flow->proto == NET_TCP ? "tcp" : "udp",

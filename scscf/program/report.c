@@ -143,28 +143,13 @@ void scscf_report_disk(void *ctx, const struct charging_alarm *alarm)
 
 /* ---- the recorder ----------------------------------------------------------------------------- */
 
-/* Call-ID without parsing: the recorder may not cost what the parser costs. */
-static struct span find_call_id(struct span raw)
-{
-    for (struct span rest = raw, line; rest.p;) {
-        line = span_cut(&rest, '\n');
-        if (line.n < 3)
-            break;
-        if (span_starts_nocase(line, SPAN("call-id:")))
-            return span_trim(span_sub(line, 8, line.n));
-        if (span_starts_nocase(line, SPAN("i:")))
-            return span_trim(span_sub(line, 2, line.n));
-    }
-    return SPAN_NONE;
-}
-
 void scscf_report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx)
 {
     struct scscf_program *p = ctx;
     char address[ADDR_TEXT_MAX];
     struct span other = span_str(addr_text(&flow->remote, address)), us = SPAN("scscf");
     struct obs_message m = {.wall = loop_wall(p->loop),
-                            .call = find_call_id(raw),
+                            .call = sip_raw_call_id(raw),
                             .from = outgoing ? us : other,
                             .to = outgoing ? other : us,
                             .transport = flow->proto == NET_TCP ? "tcp" : "udp",

@@ -211,8 +211,18 @@ static void test_untouched(void)
     free(text);
 }
 
+static void test_raw_call_id(void)
+{
+    ASSERT_SPAN_EQ(
+        sip_raw_call_id(SPAN("OPTIONS sip:a SIP/2.0\r\nTo: x\r\ncall-ID :  1@a \r\n\r\n")), "1@a");
+    ASSERT_SPAN_EQ(sip_raw_call_id(SPAN("SIP/2.0 200 OK\r\nVia: i:x\r\nI:2\r\n\r\n")), "2");
+    CU_ASSERT_PTR_NULL(sip_raw_call_id(SPAN("A\r\nTo: x\r\n\r\ni: in the body\r\n")).p);
+    CU_ASSERT_PTR_NULL(sip_raw_call_id(SPAN("noise")).p);
+}
+
 TEST_MAIN("common/sip/msg", {"a message is indexed", test_index},
           {"list values keep quotes and brackets together", test_values},
           {"every header is found by long and compact name", test_every_header_name},
           {"what is malformed is refused with its status", test_checks},
+          {"Call-ID is found without parsing", test_raw_call_id},
           {"an unedited message renders byte for byte", test_untouched})
