@@ -99,6 +99,11 @@ struct charging_disk {
     int (*sync)(void *ctx, int fd);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*sync_dir)(void *ctx, const char *path);
+    /* For the notes of open calls: makes the file this large, with blocks for all of it; maps n
+     * octets of it, shared, also beyond its end. */
+    int (*reserve)(void *ctx, int fd, int64_t size);
+    int (*map)(void *ctx, int fd, size_t n, void **ret_p);
+    void (*unmap)(void *ctx, void *p, size_t n);
     /* Calls visit for every file name in the directory. */
     int (*list)(void *ctx, const char *path, void (*visit)(void *arg, const char *name), void *arg);
 };
@@ -120,6 +125,9 @@ struct charging_spool_config {
     /* How long a record waits for others to share its sync, microseconds; 0 = for those of its turn
      * of the loop. A sync costs more than all the rest of a call. */
     uint64_t gather_time;
+    /* Most calls noted at a time (charging_note_put); 0 = none. They are in the file <name>.calls,
+     * 2 KiB each, and survive the process, not the machine. */
+    uint32_t notes;
     const struct charging_disk *disk; /* NULL = the real one */
     const struct rnd *rnd;            /* of the hash tables; NULL = the system's */
     /* On the loop: the disk begins and ceases to refuse. May be NULL. */
@@ -130,7 +138,8 @@ struct charging_spool_config {
 struct charging_spool;
 
 /* Makes the directory, cuts a torn tail of the open file (into `<file>.torn`, counted) and finds the
- * next sequence number. Blocking: at start only. ret_alarm (may be NULL) explains a failure. */
+ * next sequence number. Calls a killed process left open get their records now: ended when it was
+ * last known to live, and incomplete. Blocking: at start only. ret_alarm (may be NULL) explains a failure. */
 int charging_spool_new(struct loop *l, const struct charging_spool_config *config,
                        struct charging_spool **ret_spool, struct charging_alarm *ret_alarm);
 /* Writes what waits, once more if the disk refused; what is still refused is dropped and counted in
@@ -144,11 +153,14 @@ int charging_spool_append(struct charging_spool *s, const struct cdr *c, void (*
                           void *ctx);
 /* False while more than half of the memory limit waits: take no new chargeable calls (503). */
 bool charging_spool_ready(const struct charging_spool *s);
-/* True when the record of this half of the call (ICID, role, session, method) was on the disk before
- * the start: a process killed between the fsync and its done must not write it again when it closes
- * the calls it finds. Remembers the last CHARGING_REMEMBERED records. */
-enum { CHARGING_REMEMBERED = 4096 };
-bool charging_spool_has(const struct charging_spool *s, const struct cdr *c);
+/* What the record of a call would be if the process were killed now; from the answer until the
+ * record is on the disk. A store to memory, no system call. 0: it cannot be noted (bound, full disk;
+ * counted), and the call goes on without. */
+uint32_t charging_note_put(struct charging_spool *s, const struct cdr *c);
+/* The call is over: end time, cause, status and reason of c are its last word. note may be 0. */
+void charging_note_end(struct charging_spool *s, uint32_t note, const struct cdr *c);
+/* In `done` of the record, and when there will be none. note may be 0. */
+void charging_note_drop(struct charging_spool *s, uint32_t note);
 /* Closes the open file now (for billing to fetch), when it holds a record. */
 void charging_spool_rotate(struct charging_spool *s);
 
@@ -156,6 +168,8 @@ struct charging_spool_stats {
     uint64_t written, refused; /* records on disk; appends refused at the memory limit */
     uint64_t retries, syncs, rotations, torn_bytes;
     uint64_t waiting, waiting_bytes;
+    uint64_t noted, not_noted;   /* calls noted now; calls that could not be */
+    uint64_t recovered, damaged; /* notes a killed process left, and those that cannot be read */
     bool disk_refuses;
 };
 void charging_spool_stats_get(const struct charging_spool *s,

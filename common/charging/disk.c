@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,6 +110,29 @@ static int disk_rename(void *ctx, const char *from, const char *to)
     return rename(from, to) < 0 ? -errno : 0;
 }
 
+static int disk_reserve(void *ctx, int fd, int64_t size)
+{
+    (void)ctx;
+    return -posix_fallocate(fd, 0, (off_t)size);
+}
+
+static int disk_map(void *ctx, int fd, size_t n, void **ret_p)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    (void)ctx;
+    if (p == MAP_FAILED)
+        return -errno;
+    *ret_p = p;
+    return 0;
+}
+
+static void disk_unmap(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    (void)munmap(p, n);
+}
+
 static int disk_list(void *ctx, const char *path, void (*visit)(void *arg, const char *name),
                      void *arg)
 {
@@ -134,4 +158,7 @@ const struct charging_disk charging_disk_real = {.make_dir = disk_make_dir,
                                                  .sync = disk_sync,
                                                  .rename = disk_rename,
                                                  .sync_dir = disk_sync_dir,
+                                                 .reserve = disk_reserve,
+                                                 .map = disk_map,
+                                                 .unmap = disk_unmap,
                                                  .list = disk_list};

@@ -39,6 +39,9 @@ int spool_file_read(const struct charging_disk *disk, int fd, int64_t at,
 
 /* ---- memory.c: which records were on the disk at start ---- */
 
+/* The last of them. */
+enum { SPOOL_REMEMBERED = 4096 };
+
 struct spool_memory {
     struct map map;
     struct list order; /* oldest first */
@@ -49,6 +52,35 @@ void spool_memory_fini(struct spool_memory *m);
 /* Out of memory: the record is not remembered. */
 void spool_memory_add(struct spool_memory *m, const struct cdr *c);
 bool spool_memory_has(const struct spool_memory *m, const struct cdr *c);
+
+/* ---- notes.c: calls that are open, where a killed process leaves them ---- */
+
+struct spool_notes {
+    const struct charging_disk *disk;
+    int fd;
+    char *map; /* NULL: no notes are kept */
+    size_t map_n;
+    uint32_t limit, reserved;     /* slots, the first of the file besides */
+    uint32_t next, *free, n_free; /* never used yet; used and free again */
+    uint32_t used;                /* gauge */
+    uint32_t left, at;            /* slots the last process left, and how many are looked at */
+    uint32_t damaged;             /* of them */
+    int64_t last_alive;
+};
+
+/* limit 0: nothing is kept. -EBADMSG when the file is something else; close it after a failure too. */
+int spool_notes_open(const struct charging_disk *disk, const char *dir, const char *name,
+                     uint32_t limit, struct spool_notes *ret_notes);
+void spool_notes_close(struct spool_notes *s);
+/* The next note the last process left, as the record it makes now: its number, 0 when there is no
+ * more. The same until spool_notes_next has taken it; then it is to be dropped some time. */
+uint32_t spool_notes_left(struct spool_notes *s, struct arena *a, struct cdr *ret_cdr);
+void spool_notes_next(struct spool_notes *s);
+/* 0: no room, on the disk or below the limit. */
+uint32_t spool_notes_put(struct spool_notes *s, const struct cdr *c);
+void spool_notes_end(struct spool_notes *s, uint32_t note, const struct cdr *c);
+void spool_notes_drop(struct spool_notes *s, uint32_t note);
+void spool_notes_alive(struct spool_notes *s, int64_t wall);
 
 /* ---- recover.c ---- */
 

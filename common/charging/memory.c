@@ -79,7 +79,7 @@ void spool_memory_add(struct spool_memory *m, const struct cdr *c)
         return;
     }
     list_add_tail(&m->order, &r->item);
-    if (m->map.count > CHARGING_REMEMBERED)
+    if (m->map.count > SPOOL_REMEMBERED)
         forget(m, CONTAINER_OF(m->order.next, struct remembered, item));
 }
 

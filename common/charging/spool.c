@@ -11,7 +11,8 @@ struct record {
     struct record *next;
     void (*done)(void *ctx);
     void *ctx;
-    size_t n; /* with the newline */
+    uint32_t note; /* dropped when it is written; 0 = none of ours */
+    size_t n;      /* with the newline */
     char line[];
 };
 
@@ -27,9 +28,11 @@ struct charging_spool {
     struct loop_job job;
     struct loop_task kick;    /* the records of one turn share a sync */
     struct loop_timer gather; /* or those of gather_time */
-    struct loop_timer retry, rotation;
+    struct loop_timer retry, rotation, alive;
     struct queue waiting, batch;
     struct spool_memory memory;
+    struct spool_notes notes;
+    struct arena texts; /* of the notes that are read */
     bool closing, rotate_wanted, rotate_failed;
     struct charging_spool_stats stats;
 
@@ -78,6 +81,7 @@ static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint6
         {-EROFS, "the file system is read-only", "look at the kernel log, remount it writable"},
         {-EACCES, "permission denied", "give the daemon's user write permission on it"},
         {-ENOENT, "the directory is gone", "make it again, with the daemon's user as owner"},
+        {-EBADMSG, "the file of open calls (*.calls) is not one", "move it away"},
         {-EIO, "the disk reports an error", "look at the kernel log, replace the disk"},
     };
     struct buf text = {a->text, 0, sizeof(a->text) - 1, false};
@@ -243,10 +247,110 @@ static void batch_deliver(struct charging_spool *s)
         s->stats.written++;
         s->stats.waiting--;
         s->stats.waiting_bytes -= sizeof(*r) + r->n;
+        if (r->note)
+            spool_notes_drop(&s->notes, r->note);
         if (r->done)
             r->done(r->ctx);
         free(r);
     }
+}
+
+/* Soon, with whoever joins until then. */
+static void batch_want(struct charging_spool *s)
+{
+    if (!s->config.gather_time)
+        loop_defer(s->loop, &s->kick);
+    else if (!loop_timer_running(&s->gather))
+        loop_timer_start(s->loop, &s->gather, s->config.gather_time);
+}
+
+static int record_add(struct charging_spool *s, const struct cdr *c, uint32_t note,
+                      void (*done)(void *ctx), void *ctx)
+{
+    char line[CDR_LINE_MAX + 1];
+    struct buf b = BUF_ON(line);
+    struct cdr numbered = *c;
+    struct record *r;
+    size_t size;
+
+    numbered.sequence = s->state.sequence + 1;
+    cdr_put_json(&b, &numbered);
+    if (b.overflow)
+        return -EMSGSIZE;
+    buf_putc(&b, '\n');
+    size = sizeof(*r) + b.n;
+    if (s->stats.waiting_bytes + size > s->config.memory_limit) {
+        s->stats.refused++;
+        return -ENOBUFS;
+    }
+    r = malloc(size);
+    if (!r)
+        return -ENOMEM;
+    r->note = note;
+    r->done = done;
+    r->ctx = ctx;
+    r->n = b.n;
+    memcpy(r->line, b.p, b.n);
+    queue_add(&s->waiting, r);
+    s->state.sequence++;
+    s->stats.waiting++;
+    s->stats.waiting_bytes += size;
+    if (!s->busy && !s->closing)
+        batch_want(s);
+    return 0;
+}
+
+/* What a killed process left: as many as there is memory for. */
+static void notes_recover(struct charging_spool *s)
+{
+    struct cdr c;
+    uint32_t note;
+
+    arena_reset(&s->texts);
+    while (s->notes.map && (note = spool_notes_left(&s->notes, &s->texts, &c)) != 0) {
+        bool known = spool_memory_has(&s->memory, &c); /* killed between sync and done */
+
+        c.closing_time = loop_wall(s->loop);
+        if (!known && record_add(s, &c, note, NULL, NULL) != 0)
+            break;
+        s->stats.recovered += !known;
+        spool_notes_next(&s->notes);
+        if (known)
+            spool_notes_drop(&s->notes, note);
+        arena_reset(&s->texts);
+    }
+    s->stats.damaged = s->notes.damaged;
+}
+
+static void on_alive(struct loop_timer *t, void *ctx)
+{
+    struct charging_spool *s = ctx;
+
+    spool_notes_alive(&s->notes, loop_wall(s->loop));
+    if (s->notes.used)
+        loop_timer_start(s->loop, t, SEC);
+}
+
+uint32_t charging_note_put(struct charging_spool *s, const struct cdr *c)
+{
+    uint32_t note = spool_notes_put(&s->notes, c);
+
+    s->stats.not_noted += note == 0 && s->config.notes;
+    if (note && !loop_timer_running(&s->alive))
+        on_alive(&s->alive, s);
+    return note;
+}
+
+void charging_note_end(struct charging_spool *s, uint32_t note, const struct cdr *c)
+{
+    if (note)
+        spool_notes_end(&s->notes, note, c);
+}
+
+void charging_note_drop(struct charging_spool *s, uint32_t note)
+{
+    if (note)
+        spool_notes_drop(&s->notes, note);
 }
 
 static void batch_finish(struct charging_spool *s)
@@ -267,21 +371,13 @@ static void batch_finish(struct charging_spool *s)
         return;
     }
     batch_deliver(s);
+    notes_recover(s);
     if (s->stats.disk_refuses) {
         s->stats.disk_refuses = false;
         alarm_raise(s, 0);
     }
     if (s->state.size > 0 && !loop_timer_running(&s->rotation) && !s->closing)
         loop_timer_start(s->loop, &s->rotation, s->config.rotate_time);
-}
-
-/* Soon, with whoever joins until then. */
-static void batch_want(struct charging_spool *s)
-{
-    if (!s->config.gather_time)
-        loop_defer(s->loop, &s->kick);
-    else if (!loop_timer_running(&s->gather))
-        loop_timer_start(s->loop, &s->gather, s->config.gather_time);
 }
 
 static void batch_done(struct loop_job *job)
@@ -357,6 +453,7 @@ static void config_set(struct charging_spool *s, const struct charging_spool_con
 
 static void spool_release(struct charging_spool *s)
 {
+    arena_fini(&s->texts);
     free(s->buffer);
     free(s->name);
     free(s->dir);
@@ -377,9 +474,13 @@ static int spool_open(struct charging_spool *s)
     if (!rc)
         rc = spool_recover(disk, s->dir, s->name, &s->memory, &s->state);
     if (!rc)
+        rc = spool_notes_open(disk, s->dir, s->name, s->config.notes, &s->notes);
+    if (!rc)
         rc = loop_thread_new(s->loop, "spool", 1, &s->thread);
-    if (rc)
+    if (rc) {
+        spool_notes_close(&s->notes);
         spool_memory_fini(&s->memory);
+    }
     return rc;
 }
 
@@ -391,12 +492,14 @@ int charging_spool_new(struct loop *l, const struct charging_spool_config *confi
 
     if (s) {
         s->loop = l;
-        s->fd = -1;
+        s->fd = s->notes.fd = -1;
         s->job = (struct loop_job){.run = batch_run, .done = batch_done};
         loop_task_init(&s->kick, on_kick, s);
         loop_timer_init(&s->gather, on_gathered, s);
         loop_timer_init(&s->retry, on_retry, s);
         loop_timer_init(&s->rotation, on_rotation, s);
+        loop_timer_init(&s->alive, on_alive, s);
+        arena_init(&s->texts, 64 * 1024);
         queue_init(&s->waiting);
         queue_init(&s->batch);
         config_set(s, config);
@@ -412,6 +515,7 @@ int charging_spool_new(struct loop *l, const struct charging_spool_config *confi
     s->stats.torn_bytes = s->state.torn;
     if (s->state.size > 0)
         loop_timer_start(l, &s->rotation, s->config.rotate_time);
+    notes_recover(s);
     *ret_spool = s;
     return 0;
 }
@@ -431,6 +535,7 @@ void charging_spool_free(struct charging_spool *s)
     loop_timer_stop(s->loop, &s->gather);
     loop_timer_stop(s->loop, &s->retry);
     loop_timer_stop(s->loop, &s->rotation);
+    loop_timer_stop(s->loop, &s->alive);
     loop_thread_free(s->thread);
     s->rc = 0;
     while (!s->rc && (s->batch.first || s->waiting.first)) { /* a done may append */
@@ -444,6 +549,7 @@ void charging_spool_free(struct charging_spool *s)
     drop(&s->batch);
     drop(&s->waiting);
     file_close(s);
+    spool_notes_close(&s->notes);
     spool_memory_fini(&s->memory);
     spool_release(s);
 }
@@ -453,36 +559,7 @@ void charging_spool_free(struct charging_spool *s)
 int charging_spool_append(struct charging_spool *s, const struct cdr *c, void (*done)(void *ctx),
                           void *ctx)
 {
-    char line[CDR_LINE_MAX + 1];
-    struct buf b = BUF_ON(line);
-    struct cdr numbered = *c;
-    struct record *r;
-    size_t size;
-
-    numbered.sequence = s->state.sequence + 1;
-    cdr_put_json(&b, &numbered);
-    if (b.overflow)
-        return -EMSGSIZE;
-    buf_putc(&b, '\n');
-    size = sizeof(*r) + b.n;
-    if (s->stats.waiting_bytes + size > s->config.memory_limit) {
-        s->stats.refused++;
-        return -ENOBUFS;
-    }
-    r = malloc(size);
-    if (!r)
-        return -ENOMEM;
-    r->done = done;
-    r->ctx = ctx;
-    r->n = b.n;
-    memcpy(r->line, b.p, b.n);
-    queue_add(&s->waiting, r);
-    s->state.sequence++;
-    s->stats.waiting++;
-    s->stats.waiting_bytes += size;
-    if (!s->busy && !s->closing)
-        batch_want(s);
-    return 0;
+    return record_add(s, c, 0, done, ctx);
 }
 
 bool charging_spool_ready(const struct charging_spool *s)
@@ -490,13 +567,9 @@ bool charging_spool_ready(const struct charging_spool *s)
     return s->stats.waiting_bytes <= s->config.memory_limit / 2;
 }
 
-bool charging_spool_has(const struct charging_spool *s, const struct cdr *c)
-{
-    return spool_memory_has(&s->memory, c);
-}
-
 void charging_spool_stats_get(const struct charging_spool *s,
                               struct charging_spool_stats *ret_stats)
 {
     *ret_stats = s->stats;
+    ret_stats->noted = s->notes.used;
 }

@@ -17,7 +17,8 @@ struct call {
     struct list item;
     struct calls *cs;
     enum call_state state;
-    bool waits; /* for room in the spool */
+    bool waits;    /* for room in the spool */
+    uint32_t note; /* with the spool, for the case that we are killed */
     struct cdr cdr;
     char *answered_by, *answered_ioi;
     char text[];
@@ -115,6 +116,7 @@ static void on_written(void *ctx)
     struct call *c = ctx;
 
     c->cs->counters.written++;
+    charging_note_drop(c->cs->env.spool, c->note);
     call_free(c);
 }
 
@@ -226,6 +228,7 @@ void call_answer(struct call *c, unsigned status, struct span by, struct span te
     c->answered_ioi = term_ioi.n ? span_dup(span_sub(term_ioi, 0, CALL_TEXT_MAX)) : NULL;
     if (c->answered_ioi)
         c->cdr.term_ioi = span_str(c->answered_ioi);
+    c->note = charging_note_put(c->cs->env.spool, &c->cdr);
 }
 
 void call_end(struct call *c, const struct call_ending *ending)
@@ -243,6 +246,7 @@ void call_end(struct call *c, const struct call_ending *ending)
     c->cdr.incomplete = ending->incomplete;
     if (ending->status)
         c->cdr.sip_status = ending->status;
+    charging_note_end(cs->env.spool, c->note, &c->cdr);
     list_del(&c->item);
     list_add_tail(&cs->ending, &c->item);
     cs->counters.alive--;

@@ -55,14 +55,23 @@ static int open_spool(struct scscf_program *p, struct daemon_finding *f)
                                            .rotate_bytes = p->config->cdr_rotate_size,
                                            .rotate_time = p->config->cdr_rotate_time,
                                            .gather_time = p->config->cdr_gather_time,
+                                           .notes = (uint32_t)p->config->calls,
                                            .alarm = scscf_report_disk,
                                            .ctx = p};
     struct charging_alarm alarm = {0};
+    struct charging_spool_stats stats;
     int rc = charging_spool_new(p->loop, &config, &p->spool, &alarm);
 
-    if (rc != 0)
+    if (rc != 0) {
         daemon_find(f, alarm.remedy, "%s", alarm.text);
-    return rc;
+        return rc;
+    }
+    charging_spool_stats_get(p->spool, &stats);
+    if (stats.recovered || stats.damaged)
+        OBS_LOG(p->log, OBS_WARN, "cdr.recovered", OBS_UINT("calls", stats.recovered),
+                OBS_UINT("unreadable", stats.damaged),
+                OBS_TEXT("why", "they were open when the last S-CSCF was killed"));
+    return 0;
 }
 
 static int open_core(struct scscf_program *p, struct daemon_finding *f)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tests/interop/sipp/run.sh BIN: sipp as two independent phones without IPsec: AKAv1-MD5 and digest registration, a call
-# and a MESSAGE between them, through all four daemons on loopback. KEEP=1 leaves the logs.
+# and a MESSAGE between them, through all four daemons on loopback; and an S-CSCF that is killed in the middle of a call
+# still writes its records. KEEP=1 leaves the logs.
 set -u
 here=$(cd "$(dirname "$0")/../../.." && pwd)
 scenarios=$here/tests/interop/sipp
@@ -44,7 +45,7 @@ phone() { # IP SCENARIO CSV NAME [sipp options...]
     shift 4
     sipp 127.0.0.10:5060 -i "$ip" -p 5060 -sf "$scenarios/$scenario.xml" -inf "$TESTBED_DIR/$csv.csv" -key realm "$realm" \
         -key service_route ", <sip:orig@127.0.0.20:6060;lr>" -key expires 600 -m 1 -nostdin -timeout 20 -timeout_error \
-        -trace_err -error_file "$TESTBED_DIR/$name.log" "$@" >"$TESTBED_DIR/$name.out" 2>&1
+        -d "${hold:-200}" -trace_err -error_file "$TESTBED_DIR/$name.log" "$@" >"$TESTBED_DIR/$name.out" 2>&1
 }
 
 phone 127.0.0.101 register alice alice || fail "alice (AKAv1-MD5) is not registered"
@@ -60,11 +61,34 @@ uas=$!
 phone 127.0.0.101 uac_message call alice-uacm || fail "the MESSAGE failed"
 wait $uas || fail "the receiving side of the MESSAGE failed"
 echo "MESSAGE: from alice to bob"
-for ((i = 0; i < 50; i++)); do
-    imsctl cdr export --format json >"$TESTBED_DIR/cdr.json" 2>/dev/null
-    [ "$(grep -c '"role' "$TESTBED_DIR/cdr.json")" -ge 2 ] && break
+records() { # PATTERN N: waits until N records have it
+    local i
+    for ((i = 0; i < 50; i++)); do
+        imsctl cdr export --format json >"$TESTBED_DIR/cdr.json" 2>/dev/null
+        [ "$(grep -cE "$1" "$TESTBED_DIR/cdr.json")" -ge "$2" ] && return 0
+        sleep 0.1
+    done
+    return 1
+}
+records '"role' 2 || fail "there are no two records of the call"
+echo "records: of both halves"
+
+phone 127.0.0.102 uas_call bob bob-uask &
+uas=$!
+hold=15000 phone 127.0.0.101 uac_call call alice-uack &
+uac=$!
+for ((i = 0; i < 100; i++)); do
+    [ "$(imsctl calls 2>/dev/null | grep -c answered)" -eq 2 ] && break
     sleep 0.1
 done
-[ "$(grep -c '"role' "$TESTBED_DIR/cdr.json")" -ge 2 ] || fail "there are no two records of the call"
-echo "records: of both halves"
+[ "$(imsctl calls | grep -c answered)" -eq 2 ] || fail "the call to be interrupted is not answered"
+kill -9 "$(cat "$testbed_run/scscf.pid")"
+wait "$(cat "$testbed_run/scscf.pid")" 2>/dev/null
+rm -f "$testbed_run/scscf.pid"
+testbed_start scscf || fail "the S-CSCF does not start again"
+records '"incomplete": ?true' 2 || fail "the interrupted call has no two records"
+echo "records: of the call that an S-CSCF was killed in"
+pkill -P $uac
+pkill -P $uas
+wait $uac $uas
 finish 0

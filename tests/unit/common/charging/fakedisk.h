@@ -148,6 +148,33 @@ static int fake_sync_dir(void *ctx, const char *path)
     return 0;
 }
 
+static int fake_reserve(void *ctx, int fd, int64_t size)
+{
+    struct fakedisk *d = ctx;
+    struct fakefile *f = &d->file[fd];
+    size_t more = (size_t)size > f->n ? (size_t)size - f->n : 0;
+
+    if (d->fail_write)
+        return d->fail_write;
+    if (more > d->room || size > FAKE_SIZE)
+        return -ENOSPC;
+    d->room -= more;
+    f->n += more;
+    return 0;
+}
+
+static int fake_map(void *ctx, int fd, size_t n, void **ret_p)
+{
+    (void)n; /* what is beyond FAKE_SIZE cannot be reserved */
+    *ret_p = ((struct fakedisk *)ctx)->file[fd].bytes;
+    return 0;
+}
+
+static void fake_unmap(void *ctx, void *p, size_t n)
+{
+    (void)ctx, (void)p, (void)n;
+}
+
 static int fake_list(void *ctx, const char *path, void (*visit)(void *arg, const char *name),
                      void *arg)
 {
@@ -175,6 +202,9 @@ static void fakedisk_init(struct fakedisk *d)
                                      .sync = fake_sync,
                                      .rename = fake_rename,
                                      .sync_dir = fake_sync_dir,
+                                     .reserve = fake_reserve,
+                                     .map = fake_map,
+                                     .unmap = fake_unmap,
                                      .list = fake_list};
 }
 
@@ -185,7 +215,7 @@ static void fakedisk_fini(struct fakedisk *d)
 }
 
 /* The power goes: unsynced octets are gone but for the first `torn` of them. */
-static void fakedisk_crash(struct fakedisk *d, size_t torn)
+static inline void fakedisk_crash(struct fakedisk *d, size_t torn)
 {
     for (int i = 0; i < FAKE_FILES; i++) {
         struct fakefile *f = &d->file[i];

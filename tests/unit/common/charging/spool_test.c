@@ -461,68 +461,6 @@ static void a_torn_tail_is_cut_off_and_kept_aside(void)
     fakedisk_fini(&disk);
 }
 
-static void a_record_on_the_disk_before_the_crash_is_known_after_it(void)
-{
-    struct cdr a = record("a", CDR_ORIGINATING), other;
-
-    begin();
-    CU_ASSERT(!charging_spool_has(spool, &a));
-    CU_ASSERT_EQUAL(charging_spool_append(spool, &a, on_done, NULL), 0);
-    sim_run(sim, SEC);
-    die(0);
-    start();
-    CU_ASSERT(charging_spool_has(spool, &a));
-    other = a;
-    other.role = CDR_TERMINATING;
-    CU_ASSERT(!charging_spool_has(spool, &other));
-    other = a;
-    other.session_id = SPAN("other@test");
-    CU_ASSERT(!charging_spool_has(spool, &other));
-    other = a;
-    other.method = SPAN("MESSAGE");
-    CU_ASSERT(!charging_spool_has(spool, &other));
-    charging_spool_rotate(spool);
-    sim_run(sim, SEC);
-    CU_ASSERT_EQUAL(append("b", NULL), 0);
-    sim_run(sim, SEC);
-    die(0);
-    start();
-    CU_ASSERT(charging_spool_has(spool, &a)); /* in the file before the open one */
-    end();
-}
-
-static void only_the_last_records_are_remembered(void)
-{
-    char icid[16];
-
-    begin();
-    for (int i = 0; i < CHARGING_REMEMBERED + 10; i++) {
-        struct cdr c = record(icid, CDR_ORIGINATING);
-
-        (void)snprintf(icid, sizeof(icid), "%d", i);
-        c.icid = span_str(icid);
-        c.session_id = SPAN("x");
-        CU_ASSERT_EQUAL_FATAL(charging_spool_append(spool, &c, NULL, NULL), 0);
-        if (i % 100 == 0) {
-            sim_run(sim, SEC);
-            if (fakedisk_find(&disk, OPEN1) && i == 2000)
-                charging_spool_rotate(spool);
-        }
-    }
-    sim_run(sim, SEC);
-    die(0);
-    start();
-    for (int i = 0; i < CHARGING_REMEMBERED + 10; i++) {
-        struct cdr c = record("", CDR_ORIGINATING);
-
-        (void)snprintf(icid, sizeof(icid), "%d", i);
-        c.icid = span_str(icid);
-        c.session_id = SPAN("x");
-        CU_ASSERT_EQUAL(charging_spool_has(spool, &c), i >= 10);
-    }
-    end();
-}
-
 static void numbers_go_on_when_the_last_files_hold_no_record(void)
 {
     begin();
@@ -734,9 +672,6 @@ TEST_MAIN("common/charging/spool",
           {"a new file has its whole time", a_new_file_has_its_whole_time},
           {"a rotation that fails does no harm", a_rotation_that_fails_does_no_harm},
           {"a torn tail is cut off and kept aside", a_torn_tail_is_cut_off_and_kept_aside},
-          {"a record on the disk before the crash is known after it",
-           a_record_on_the_disk_before_the_crash_is_known_after_it},
-          {"only the last records are remembered", only_the_last_records_are_remembered},
           {"numbers go on when the last files hold no record",
            numbers_go_on_when_the_last_files_hold_no_record},
           {"behind a closed file comes the next number",
