@@ -20,18 +20,31 @@ bool addr_eq(const struct addr *a, const struct addr *b)
     return a->port == b->port && addr_ip_eq(a, b);
 }
 
+/* The grammar of RFC 3261 makes "2001:db8:::192.0.2.1", and RFC 5118 4.10 wants it understood: the third
+ * colon in front of an IPv4 part goes. */
+static void drop_third_colon(char *text)
+{
+    char *colons = strstr(text, ":::");
+
+    if (colons && strchr(colons, '.') && !strchr(colons + 3, ':'))
+        memmove(colons, colons + 1, strlen(colons));
+}
+
 int addr_parse_ip(struct span s, uint16_t port, struct addr *ret_addr)
 {
     struct addr a = {.port = port};
-    char text[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN + 1];
+    bool brackets = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
 
-    if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']') {
+    if (brackets) {
         s = span_sub(s, 1, s.n - 1);
         if (span_find(s, ':') == s.n)
             return -EINVAL;
     }
     if (span_copy(s, text, sizeof(text)) != 0)
         return -EINVAL;
+    if (brackets)
+        drop_third_colon(text);
     a.family = span_find(s, ':') < s.n ? AF_INET6 : AF_INET;
     if (inet_pton(a.family, text, a.ip) != 1)
         return -EINVAL;

@@ -229,7 +229,8 @@ struct addr {
 bool addr_eq(const struct addr *a, const struct addr *b);
 bool addr_ip_eq(const struct addr *a, const struct addr *b);
 size_t addr_ip_len(const struct addr *a); /* 4, 16, or 0 for none */
-/* "192.0.2.1", "2001:db8::1" or "[2001:db8::1]"; no port. -EINVAL. */
+/* "192.0.2.1", "2001:db8::1" or "[2001:db8::1]", as SIP writes it also "[2001:db8:::192.0.2.1]"; no port.
+ * -EINVAL. */
 int addr_parse_ip(struct span s, uint16_t port, struct addr *ret_addr);
 /* "192.0.2.1:5060", "[2001:db8::1]:5060"; without a port, default_port. -EINVAL. */
 int addr_parse(struct span s, uint16_t default_port, struct addr *ret_addr);

@@ -309,8 +309,9 @@ static void read_cseq(struct scan *s, struct sip_msg *m)
         refuse(s, 400, "CSeq", v);
     } else {
         m->cseq = (uint32_t)n;
+        /* RFC 4475 3.1.2.18: of a method nobody knows, 501 tells more than 400. */
         if (m->is_request && !span_eq(m->cseq_method, m->method_text))
-            refuse(s, 400, "CSeq has another method", v);
+            refuse(s, m->method == SIP_OTHER ? 501 : 400, "CSeq has another method", v);
     }
     if (!m->is_request) {
         m->method_text = m->cseq_method;
