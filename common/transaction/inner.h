@@ -27,10 +27,9 @@ struct sip_server {
     struct handle handle;
     struct sip_msg *request; /* NULL once the final response was given, but for a 2xx to INVITE */
     struct sip_flow flow;
-    struct sip_target *route; /* the role's; NULL = flow with reply_port */
-    char *response;           /* the last one, for retransmissions; NULL when none will be asked */
+    struct sip_target back; /* where responses go */
+    char *response;         /* the last one, for retransmissions; NULL when none will be asked */
     uint32_t response_n, response_cap;
-    uint16_t reply_port;
     uint16_t key_n;
     char tag[BRANCH_DIGITS];
     struct sip_proxy *proxy;

@@ -81,7 +81,7 @@ static int server_new(struct sip_layer *l, struct sip_msg *m, const struct sip_f
             sip_endpoint_timers(flow->endpoint), flow->proto == NET_TCP);
     s->request = sip_msg_ref(m);
     s->flow = *flow;
-    s->reply_port = back.flow.remote.port;
+    s->back = back;
     layer_digits(layer_next_branch(l), s->tag);
     *ret_server = s;
     return 0;
@@ -104,7 +104,6 @@ void server_free(struct sip_server *s)
 {
     sip_msg_unref(s->request);
     free(s->response);
-    free(s->route);
     free(s);
 }
 
@@ -115,21 +114,9 @@ bool server_is_answered(const struct sip_server *s)
 
 /* ---- to the wire ------------------------------ */
 
-static struct sip_target target_of(const struct sip_server *s)
-{
-    struct sip_target to;
-
-    if (s->route)
-        return *s->route;
-    to = sip_target_of_flow(&s->flow, 0);
-    to.flow.remote.port = s->reply_port;
-    return to;
-}
-
 static int put(struct sip_server *s, struct span bytes)
 {
-    struct sip_target to = target_of(s);
-    int rc = sip_transport_send(s->x.l->t, &to, to.flow.proto, bytes, NULL, NULL);
+    int rc = sip_transport_send(s->x.l->t, &s->back, s->back.flow.proto, bytes, NULL, NULL);
 
     if (rc < 0 && s->x.state != TX_TERMINATED)
         server_event(s, TX_EV_ERROR);
@@ -210,7 +197,6 @@ static void on_cancel(struct sip_layer *l, struct sip_msg *m, const struct sip_f
     struct buf b = layer_scratch(l);
     struct server_key k;
     struct sip_server *s;
-    struct sip_target to;
 
     if (!key_of(m, flow, SIP_INVITE, &k) || (s = find(l, &k)) == NULL) {
         l->counters.cancel_strays++;
@@ -218,9 +204,8 @@ static void on_cancel(struct sip_layer *l, struct sip_msg *m, const struct sip_f
         return;
     }
     l->counters.cancels++;
-    to = target_of(s);
     if (sip_reply(m, 200, NULL, sip_server_tag(s), SPAN_NONE, SPAN_NONE, &b) == 0)
-        (void)sip_transport_send(l->t, &to, to.flow.proto, buf_span(&b), NULL, NULL);
+        (void)sip_transport_send(l->t, &s->back, s->back.flow.proto, buf_span(&b), NULL, NULL);
     if (server_is_answered(s))
         return;
     if (s->proxy) {
@@ -416,16 +401,6 @@ void sip_server_set_user(struct sip_server *s, void *user)
 void *sip_server_user(const struct sip_server *s)
 {
     return s->user;
-}
-
-void sip_server_set_route(struct sip_server *s, const struct sip_target *target)
-{
-    if (!s->route)
-        s->route = malloc(sizeof(*s->route));
-    if (!s->route)
-        return; /* the way of RFC 3261 18.2.2 is better than none */
-    *s->route = *target;
-    s->x.reliable = target->flow.proto == NET_TCP;
 }
 
 struct span sip_server_tag(const struct sip_server *s)

@@ -74,8 +74,6 @@ struct sip_proxy *sip_server_proxy(const struct sip_server *s);
 /* The role's pointer. */
 void sip_server_set_user(struct sip_server *s, void *user);
 void *sip_server_user(const struct sip_server *s);
-/* Responses go there instead of the way of RFC 3261 18.2.2 (port_pc to port_us). */
-void sip_server_set_route(struct sip_server *s, const struct sip_target *target);
 /* The To tag our own responses carry. */
 struct span sip_server_tag(const struct sip_server *s);
 
@@ -89,6 +87,16 @@ int sip_server_reject(struct sip_server *s, const struct sip_reject *reject);
 int sip_server_send(struct sip_server *s, unsigned status, struct span response);
 
 /* ---- proxy: the response context of RFC 3261 16 ---- */
+
+/* What a proxy understands. */
+struct sip_proxy_rules {
+    unsigned schemes;              /* of a Request-URI: 1 << SIP_SCHEME_SIP, ... */
+    const struct span *extensions; /* option tags in Proxy-Require */
+    size_t n_extensions;
+};
+/* RFC 3261 16.3 steps 2, 3 and 5: the scheme (416), Max-Forwards (483), Proxy-Require (420 with
+ * Unsupported). False: s was answered. */
+bool sip_proxy_check(struct sip_server *s, const struct sip_proxy_rules *rules);
 
 /* A response on its way upstream. */
 struct sip_answer {

@@ -7,11 +7,14 @@
 
 struct sip_target sip_target_of_response(const struct sip_msg *request, const struct sip_flow *flow)
 {
+    const struct sip_transport *t = flow->endpoint->t;
     struct sip_target to = sip_target_of_flow(flow, 0);
     struct sip_values v = sip_values(request, SIP_H_VIA);
     struct sip_via via;
     uint16_t port;
 
+    if (t->guard.on_reply && t->guard.on_reply(flow, &to, t->guard_ctx))
+        return to;
     if (!sip_values_next(&v) || sip_via_split(v.value, &via) < 0)
         return to;
     port = via.port ? via.port : 5060;

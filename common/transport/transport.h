@@ -90,6 +90,9 @@ struct sip_guard {
     void (*on_bad)(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
     /* A request or connection from outside the endpoint's `allow` was dropped. */
     void (*on_stranger)(const struct sip_flow *flow, void *ctx);
+    /* Whether the responses to what came this way go elsewhere than RFC 3261 18.2.2 says (TS 33.203
+     * 7.1: over UDP from port_pc to port_us). */
+    bool (*on_reply)(const struct sip_flow *flow, struct sip_target *ret_target, void *ctx);
     /* A connection ended: 0 = FIN, else errno (positive). */
     void (*on_closed)(const struct sip_flow *flow, int reason, void *ctx);
 };
@@ -167,7 +170,7 @@ int sip_transport_send(struct sip_transport *t, const struct sip_target *target,
 
 /* Where the response to a request goes by RFC 3261 18.2.2 and RFC 3581 4: UDP to the source address
  * and the port of rport or sent-by; TCP on the flow's connection, or when that has gone a new one
- * to the source address and sent-by port. */
+ * to the source address and sent-by port. The guard may know better. */
 struct sip_target sip_target_of_response(const struct sip_msg *request,
                                          const struct sip_flow *flow);
 /* False when the connection is gone; true for UDP. */

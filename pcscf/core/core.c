@@ -70,6 +70,20 @@ static void refuse(struct sip_server *s, const char *reason)
 
 /* ---- what it is for ---------------------------------------------------------------------------- */
 
+/* RFC 3261 16.3; urn: for emergency calls (TS 24.229 5.2.10). */
+static bool may_go_on(struct sip_server *s)
+{
+    static const struct span extensions[] = {SPAN("sec-agree")};
+    static const struct sip_proxy_rules rules = {
+        .schemes =
+            1 << SIP_SCHEME_SIP | 1 << SIP_SCHEME_SIPS | 1 << SIP_SCHEME_TEL | 1 << SIP_SCHEME_URN,
+        .extensions = extensions,
+        .n_extensions = ARRAY_LEN(extensions),
+    };
+
+    return sip_proxy_check(s, &rules);
+}
+
 static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip_flow *flow,
                        void *ctx)
 {
@@ -78,20 +92,23 @@ static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip
     struct binding *b;
 
     if (sip_endpoint_tag(flow->endpoint) == AT_MW) {
-        session_from_core(c->session, s);
+        if (may_go_on(s))
+            session_from_core(c->session, s);
         return;
     }
     b = phone_of(c, m, flow, &set);
     if (is_protected(flow) && !b) {
         c->counters.no_association++;
         refuse(s, "no security association of a phone we know");
+    } else if (!may_go_on(s)) {
+        return;
     } else if (m->method == SIP_REGISTER) {
         register_request(c->registration, s, set ? b : NULL, set);
     } else if (set && set->state == BINDING_SET_TEMPORARY) {
         c->counters.unanswered_set++;
         refuse(s, "the challenge on this security association is not answered");
     } else {
-        session_from_phone(c->session, s, b, set);
+        session_from_phone(c->session, s, b);
     }
 }
 
@@ -134,6 +151,17 @@ static enum sip_guard_verdict on_bytes(const struct sip_flow *flow, struct span 
         return SIP_GUARD_DROP;
     }
     return SIP_GUARD_DROP;
+}
+
+/* TS 33.203 7.1: also what was never understood is answered inside of the security association. */
+static bool on_reply(const struct sip_flow *flow, struct sip_target *ret_target, void *ctx)
+{
+    struct core *c = ctx;
+    struct binding_set *set = NULL;
+
+    return is_protected(flow) &&
+           binding_of_flow(c->bindings, flow, true, SPAN_NONE, &set) != NULL &&
+           binding_reply_route(set, flow, ret_target);
 }
 
 static void on_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx)
@@ -294,7 +322,11 @@ static int make_rooms(struct core *c, char ret_what[80])
 {
     static const struct sip_layer_ops layer_ops = {on_request, on_ack, on_cancel};
     static const struct sip_guard guard = {
-        .on_bytes = on_bytes, .on_bad = on_bad, .on_stranger = on_stranger};
+        .on_bytes = on_bytes,
+        .on_bad = on_bad,
+        .on_stranger = on_stranger,
+        .on_reply = on_reply,
+    };
     static const struct bindings_ops bindings_ops = {on_set_end, on_expiry};
     static const struct authorize_ops authorize_ops = {on_abort};
     const struct core_options *o = &c->options;

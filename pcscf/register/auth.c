@@ -40,6 +40,17 @@ static void cut_params(struct sip_edit *e, const struct sip_auth *a, const char 
     }
 }
 
+/* Only Digest has our parameters; other schemes go on as they are (RFC 4475 3.3.7) and say nothing about
+ * who it is, nor do they to the S-CSCF. */
+static bool is_digest(struct span value)
+{
+    size_t n = 0;
+
+    while (n < value.n && (unsigned char)value.p[n] > ' ')
+        n++;
+    return span_eq_nocase(span_sub(value, 0, n), SPAN("Digest"));
+}
+
 int auth_mark_request(struct sip_msg *m, struct sip_edit *e, bool is_protected)
 {
     static const char *const mark[] = {"integrity-protected"};
@@ -49,6 +60,8 @@ int auth_mark_request(struct sip_msg *m, struct sip_edit *e, bool is_protected)
         struct span value = sip_line_value(m, line);
         struct sip_auth a;
 
+        if (!is_digest(value))
+            continue;
         if (sip_auth_parse(value, &a) != 0)
             return -EBADMSG;
         cut_params(e, &a, mark, ARRAY_LEN(mark));
@@ -104,10 +117,10 @@ bool auth_take_keys(struct sip_msg *m, struct sip_edit *e, struct secret *ret_ck
 struct span auth_private_identity(const struct sip_msg *m, bool *ret_derived)
 {
     struct sip_auth a;
-    struct span user, uri = m->to_uri;
+    struct span value = sip_header_value(m, SIP_H_AUTHORIZATION), user, uri = m->to_uri;
 
     *ret_derived = false;
-    if (sip_auth_parse(sip_header_value(m, SIP_H_AUTHORIZATION), &a) == 0) {
+    if (is_digest(value) && sip_auth_parse(value, &a) == 0) {
         user = sip_auth_get(&a, SPAN("username"));
         if (user.n)
             return user;

@@ -267,7 +267,6 @@ void register_request(struct registration *r, struct sip_server *server, struct 
 {
     struct sip_msg *m = sip_server_request(server);
     const struct sip_flow *flow = sip_server_flow(server);
-    struct sip_target route;
     struct attempt *a = calloc(1, sizeof(*a));
 
     if (!a) {
@@ -275,8 +274,6 @@ void register_request(struct registration *r, struct sip_server *server, struct 
         return;
     }
     list_init(&a->item);
-    if (set && binding_reply_route(set, flow, &route))
-        sip_server_set_route(server, &route);
     if (set ? !accept_protected(r, server, m, b, set) : !(b = accept_clear(r, server, m)))
         goto refused;
     if (!choose(r, server, m, b, set != NULL, a))

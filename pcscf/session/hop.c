@@ -384,11 +384,9 @@ static void enter(struct session *s, struct sip_server *server, struct binding *
     hop_start(h, m);
 }
 
-void session_from_phone(struct session *s, struct sip_server *server, struct binding *b,
-                        struct binding_set *set)
+void session_from_phone(struct session *s, struct sip_server *server, struct binding *b)
 {
     struct sip_msg *m = sip_server_request(server);
-    struct sip_target route;
     struct own_routes own;
 
     if (!b || !b->registered) {
@@ -396,8 +394,6 @@ void session_from_phone(struct session *s, struct sip_server *server, struct bin
         reject(server, 403, NULL, "not registered here");
         return;
     }
-    if (set && binding_reply_route(set, sip_server_flow(server), &route))
-        sip_server_set_route(server, &route);
     if (!m->to_tag.p && s->options.on_route_mismatch == SESSION_REJECT) {
         route_pop_own(s, m, NULL, &own);
         if (!route_is_service_route(m, own.count, b->service_route)) {

@@ -73,9 +73,8 @@ int session_new(const struct session_env *env, const struct session_options *opt
 /* Legs are dropped without a word to anybody. */
 void session_free(struct session *s);
 
-/* A request but REGISTER from a phone; binding NULL = nobody we know. is_protected: over an SA. */
-void session_from_phone(struct session *s, struct sip_server *server, struct binding *b,
-                        struct binding_set *set);
+/* A request but REGISTER from a phone; binding NULL = nobody we know. */
+void session_from_phone(struct session *s, struct sip_server *server, struct binding *b);
 /* A request from the core. */
 void session_from_core(struct session *s, struct sip_server *server);
 void session_on_ack(struct session *s, struct sip_msg *ack, const struct sip_flow *flow,

@@ -417,17 +417,17 @@ static void start_in_dialog(struct scscf *s, struct sip_server *server, struct s
 
 void scscf_hop_start(struct scscf *s, struct sip_server *server, struct sip_msg *m)
 {
-    char room[1024];
-    struct buf unsupported = BUF_ON(room);
-    struct sip_reject reject;
+    static const struct sip_proxy_rules rules = {.schemes =
+                                                     1 << SIP_SCHEME_SIP | 1 << SIP_SCHEME_TEL};
     struct sroute_entry entry;
 
-    if (!sroute_check(&s->names, m, &reject, &unsupported)) {
+    if (!sip_proxy_check(server, &rules)) {
         s->counters.refused_malformed++;
-        if (unsupported.n && !unsupported.overflow)
-            (void)sip_server_reply(server, reject.status, NULL, buf_span(&unsupported), SPAN_NONE);
-        else
-            (void)sip_server_reject(server, &reject); /* asked again otherwise */
+        return;
+    }
+    if (sroute_is_loop(&s->names, m)) {
+        refuse_server(server, &(struct refusal){482, &s->counters.refused_malformed,
+                                                "the request has come by here too often"});
         return;
     }
     sroute_entry_read(&s->names, m, NULL, &entry);

@@ -75,7 +75,7 @@ bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct 
     enum sroute_aim aim;
 
     p->asserted = sroute_asserted(m);
-    (void)sip_uri_split(m->ruri, &p->ruri); /* sroute_check has */
+    (void)sip_uri_split(m->ruri, &p->ruri); /* sip_msg_parse has */
     aim = sroute_aim(&s->names, &p->ruri);
     if (p->entry.originating && !plan_caller(s, m, p, r))
         return false;

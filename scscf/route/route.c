@@ -2,20 +2,12 @@
 #include "scscf/route/route.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* A request that came back this often goes round in a circle; a service may send it through us
  * more than once. */
 #define PASSES_MAX 4
 
-static bool refuse(struct sip_reject *reject, unsigned status, const char *reason)
-{
-    *reject = (struct sip_reject){.status = status, .phrase = sip_status_phrase(status)};
-    snprintf(reject->reason, sizeof(reject->reason), "%s", reason);
-    return false;
-}
-
-static unsigned passes(const struct sroute_names *names, const struct sip_msg *m)
+bool sroute_is_loop(const struct sroute_names *names, const struct sip_msg *m)
 {
     struct sip_values v = sip_values(m, SIP_H_VIA);
     struct sip_via via;
@@ -26,29 +18,7 @@ static unsigned passes(const struct sroute_names *names, const struct sip_msg *m
         n += sip_via_split(v.value, &via) == 0 &&
              addr_parse_ip(via.host, via.port ? via.port : 5060, &a) == 0 &&
              addr_eq(&a, &names->local);
-    return n;
-}
-
-bool sroute_check(const struct sroute_names *names, const struct sip_msg *m,
-                  struct sip_reject *ret_reject, struct buf *unsupported)
-{
-    struct sip_values v = sip_values(m, SIP_H_PROXY_REQUIRE);
-    struct sip_uri ruri;
-
-    if (m->max_forwards == 0)
-        return refuse(ret_reject, 483, "Max-Forwards is used up");
-    if (sip_uri_split(m->ruri, &ruri) != 0)
-        return refuse(ret_reject, 400, "the Request-URI is malformed");
-    if (ruri.scheme != SIP_SCHEME_SIP && ruri.scheme != SIP_SCHEME_TEL)
-        return refuse(ret_reject, 416, "only sip: and tel: lead on from here");
-    if (sip_values_next(&v)) {
-        buf_fmt(unsupported, "Unsupported: %.*s\r\n",
-                SPAN_ARG(sip_header_value(m, SIP_H_PROXY_REQUIRE)));
-        return refuse(ret_reject, 420, "Proxy-Require names an extension");
-    }
-    if (passes(names, m) > PASSES_MAX)
-        return refuse(ret_reject, 482, "the request has come by here too often");
-    return true;
+    return n > PASSES_MAX;
 }
 
 static bool is_one_of(const struct span *list, size_t n, struct span s)

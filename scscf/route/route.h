@@ -24,10 +24,8 @@ struct sroute_names {
     size_t n_hosts; /* further names of this server */
 };
 
-/* RFC 3261 16.3, 8.2.2: Max-Forwards (483), scheme (416), Proxy-Require (420), loop (482). True:
- * it may go on. unsupported: header line for the 420, empty otherwise. */
-bool sroute_check(const struct sroute_names *names, const struct sip_msg *m,
-                  struct sip_reject *ret_reject, struct buf *unsupported);
+/* RFC 3261 16.3 step 4: it came by here too often. */
+bool sroute_is_loop(const struct sroute_names *names, const struct sip_msg *m);
 
 bool sroute_is_home(const struct sroute_names *names, struct span host);
 /* The URI names this server itself. */

@@ -43,12 +43,17 @@ static struct sip_target onward(void)
 static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip_flow *flow,
                        void *ctx)
 {
+    static const struct span extensions[] = {SPAN("sec-agree")};
+    static const struct sip_proxy_rules rules = {1 << SIP_SCHEME_SIP | 1 << SIP_SCHEME_TEL,
+                                                 extensions, ARRAY_LEN(extensions)};
     struct sip_target to = onward();
     struct sip_proxy *p;
     struct sip_edit e;
     int rc;
 
     (void)flow, (void)ctx;
+    if (!sip_proxy_check(s, &rules))
+        return;
     sip_edit_init(&e, m);
     edit_as_a_proxy(&e, m);
     rc = sip_proxy_forward(s, &e, &to, 1, NULL, NULL, &p);

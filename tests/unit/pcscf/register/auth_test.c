@@ -106,6 +106,34 @@ static void what_the_phone_says_of_its_protection_does_not_count(void)
                    "Digest username=\"u\", realm=\"x\", integrity-protected=\"no\"");
 }
 
+/* RFC 4475 3.3.7: an unknown scheme goes on unmodified, whether or not it looks like ours. */
+static void other_schemes_go_on_as_they_are(void)
+{
+    static const char *const values[] = {
+        "Tomorrow opaque-data=here, integrity-protected=\"yes\"",
+        "Token abc+/==",
+        "DigestX username=\"u\"",
+        "Tomorrow",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        char line[200];
+        struct buf b = BUF_ON(line);
+        struct sip_msg *m;
+        struct sip_edit e;
+        bool derived;
+
+        buf_fmt(&b, "Authorization: %s\r\n", values[i]);
+        line[b.n] = '\0';
+        m = parse("REGISTER sip:ims.test SIP/2.0", line);
+        ASSERT_SPAN_EQ(auth_private_identity(m, &derived), "a@ims.test");
+        CU_ASSERT_TRUE(derived);
+        sip_edit_init(&e, m);
+        CU_ASSERT_EQUAL(auth_mark_request(m, &e, true), 0);
+        ASSERT_SPAN_EQ(rendered(m, &e, SIP_H_AUTHORIZATION), values[i]);
+    }
+}
+
 static void the_private_identity_is_the_username_or_derived(void)
 {
     bool derived;
@@ -126,5 +154,6 @@ TEST_MAIN("pcscf/register/auth",
           {"broken keys are none and do not pass", broken_keys_are_none_and_do_not_pass},
           {"what the phone says of its protection does not count",
            what_the_phone_says_of_its_protection_does_not_count},
+          {"other schemes go on as they are", other_schemes_go_on_as_they_are},
           {"the private identity is the username, or derived",
            the_private_identity_is_the_username_or_derived})
