@@ -10,14 +10,16 @@ static const enum sip_header not_from_phone[] = {
     SIP_H_P_MEDIA_AUTHORIZATION, SIP_H_P_VISITED_NETWORK_ID,
     SIP_H_P_SERVED_USER,         SIP_H_P_CALLED_PARTY_ID,
     SIP_H_P_ASSOCIATED_URI,      SIP_H_FEATURE_CAPS,
+    SIP_H_P_ASSERTED_SERVICE,
 };
 
 static const char *const not_from_phone_named[] = {
-    "P-Asserted-Service",  "P-Profile-Key",         "P-Private-Network-Indication",
-    "P-User-Database",     "Restoration-Info",      "Relayed-Charge",
-    "Resource-Share",      "Service-Interact-Info", "Cellular-Network-Info",
-    "Response-Source",     "Attestation-Info",      "Origination-Id",
-    "Additional-Identity",
+    "P-Profile-Key",         "P-Private-Network-Indication",
+    "P-User-Database",       "Restoration-Info",
+    "Relayed-Charge",        "Resource-Share",
+    "Service-Interact-Info", "Cellular-Network-Info",
+    "Response-Source",       "Attestation-Info",
+    "Origination-Id",        "Additional-Identity",
 };
 
 /* TS 24.229 5.2.6.3.4, 5.2.6.4.3: charging and network data stay in the network. */
@@ -46,7 +48,7 @@ static void remove_named(struct sip_msg *m, struct sip_edit *e, const char *cons
         const struct sip_line *line = &m->lines[k];
         struct span name = span_of(m->raw.p + line->name, line->name_n);
 
-        if (line->id != SIP_H_OTHER)
+        if (line->id != SIP_H_OTHER) /* none of them has an id */
             continue;
         for (size_t i = 0; i < n; i++) {
             if (span_eq_nocase(name, span_str(names[i])))
