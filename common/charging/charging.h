@@ -2,7 +2,7 @@
 /* common/charging: the ICID, the call detail record, the spool that keeps it, exports.
  *
  * Decides   what a record looks like on disk and when it is safe there.
- * Owns      the spool: its directory (nobody else writes there) and its queue. A struct cdr borrows
+ * Owns      the spool: its directory (locked: nobody else writes there) and its queue. A struct cdr borrows
  *           everything; appending copies.
  * Threads   the loop's; disk work on a job thread of the spool. Codecs and charging_read: any.
  * In, out   records in; files `<name>-<number>.jsonl`, one JSON object a line, each with a CRC-32C
@@ -89,6 +89,9 @@ void cdr_put_csv(struct buf *b, const struct cdr *c);
 struct charging_disk {
     void *ctx;
     int (*make_dir)(void *ctx, const char *path); /* with parents; 0 when it is there */
+    /* fd that keeps other processes' spools out of the directory until it is closed; -EBUSY. May be
+     * NULL: nobody else can be there. */
+    int (*lock)(void *ctx, const char *path);
     /* fd; for reading, or with `write` for both, created when absent. */
     int (*open)(void *ctx, const char *path, bool write);
     void (*close)(void *ctx, int fd);

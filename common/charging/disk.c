@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +39,22 @@ static int disk_make_dir(void *ctx, const char *path)
             return -errno;
     }
     return 0;
+}
+
+/* Of the directory itself, so that a full disk does not matter. File systems without such locks (NFS)
+ * are used without one. */
+static int disk_lock(void *ctx, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)ctx;
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        (void)close(fd);
+        return -EBUSY;
+    }
+    return fd;
 }
 
 static int disk_open(void *ctx, const char *path, bool write)
@@ -149,6 +166,7 @@ static int disk_list(void *ctx, const char *path, void (*visit)(void *arg, const
 }
 
 const struct charging_disk charging_disk_real = {.make_dir = disk_make_dir,
+                                                 .lock = disk_lock,
                                                  .open = disk_open,
                                                  .close = disk_close,
                                                  .size = disk_size,

@@ -33,6 +33,7 @@ struct charging_spool {
     struct spool_memory memory;
     struct spool_notes notes;
     struct arena texts; /* of the notes that are read */
+    int lock;           /* on the directory; -1 = none */
     bool closing, rotate_wanted, rotate_failed;
     struct charging_spool_stats stats;
 
@@ -82,6 +83,9 @@ static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint6
         {-EACCES, "permission denied", "give the daemon's user write permission on it"},
         {-ENOENT, "the directory is gone", "make it again, with the daemon's user as owner"},
         {-EBADMSG, "the file of open calls (*.calls) is not one", "move it away"},
+        {-EBUSY, "another process writes there",
+         "only one may: find the other (`fuser -v` on the directory) and stop it, or name another "
+         "directory"},
         {-EIO, "the disk reports an error", "look at the kernel log, replace the disk"},
     };
     struct buf text = {a->text, 0, sizeof(a->text) - 1, false};
@@ -460,6 +464,13 @@ static void spool_release(struct charging_spool *s)
     free(s);
 }
 
+static void dir_unlock(struct charging_spool *s)
+{
+    if (s->lock >= 0)
+        s->config.disk->close(s->config.disk->ctx, s->lock);
+    s->lock = -1;
+}
+
 static int spool_open(struct charging_spool *s)
 {
     const struct charging_disk *disk = s->config.disk;
@@ -471,7 +482,9 @@ static int spool_open(struct charging_spool *s)
     if (rc)
         return rc;
     rc = disk->make_dir(disk->ctx, s->dir);
-    if (!rc)
+    if (!rc && disk->lock)
+        rc = s->lock = disk->lock(disk->ctx, s->dir);
+    if (rc >= 0)
         rc = spool_recover(disk, s->dir, s->name, &s->memory, &s->state);
     if (!rc)
         rc = spool_notes_open(disk, s->dir, s->name, s->config.notes, &s->notes);
@@ -479,6 +492,7 @@ static int spool_open(struct charging_spool *s)
         rc = loop_thread_new(s->loop, "spool", 1, &s->thread);
     if (rc) {
         spool_notes_close(&s->notes);
+        dir_unlock(s);
         spool_memory_fini(&s->memory);
     }
     return rc;
@@ -492,7 +506,7 @@ int charging_spool_new(struct loop *l, const struct charging_spool_config *confi
 
     if (s) {
         s->loop = l;
-        s->fd = s->notes.fd = -1;
+        s->fd = s->lock = s->notes.fd = -1;
         s->job = (struct loop_job){.run = batch_run, .done = batch_done};
         loop_task_init(&s->kick, on_kick, s);
         loop_timer_init(&s->gather, on_gathered, s);
@@ -550,6 +564,7 @@ void charging_spool_free(struct charging_spool *s)
     drop(&s->waiting);
     file_close(s);
     spool_notes_close(&s->notes);
+    dir_unlock(s);
     spool_memory_fini(&s->memory);
     spool_release(s);
 }

@@ -37,21 +37,30 @@ void conf_report_add(struct conf_report *report, unsigned line, unsigned column,
     va_end(ap);
 }
 
+static const struct conf_slot *slot_of(const struct conf *c, const char *path)
+{
+    for (size_t i = 0; i < c->scope.n; i++)
+        if (strcmp(c->scope.slots[i].option->path, path) == 0)
+            return &c->scope.slots[i];
+    return NULL;
+}
+
 void conf_fault(const struct conf *c, struct conf_report *report, const char *path,
                 const char *remedy, const char *fmt, ...)
 {
-    unsigned line = 0, column = 0;
-    for (size_t i = 0; i < c->scope.n; i++) {
-        const struct conf_slot *slot = &c->scope.slots[i];
-        if (strcmp(slot->option->path, path) == 0) {
-            line = slot->line;
-            column = slot->column;
-        }
-    }
+    const struct conf_slot *slot = slot_of(c, path);
     va_list ap;
     va_start(ap, fmt);
-    report_vadd(report, line, column, remedy, fmt, ap);
+    report_vadd(report, slot ? slot->line : 0, slot ? slot->column : 0, remedy, fmt, ap);
     va_end(ap);
+}
+
+void conf_put_where(const struct conf *c, const char *path, struct buf *b)
+{
+    const struct conf_slot *slot = slot_of(c, path);
+    buf_puts(b, c->file);
+    if (slot && slot->line > 0)
+        buf_fmt(b, ":%u:%u", slot->line, slot->column);
 }
 
 void conf_report_text(const struct conf_report *report, struct buf *b)
@@ -174,7 +183,11 @@ int conf_load(const struct conf_schema *schema, const char *file, struct conf **
     } else {
         if (strerror_r(-rc, why, sizeof(why)) != 0)
             (void)snprintf(why, sizeof(why), "errno %d", -rc);
-        conf_report_add(report, 0, 0, "make it readable, or name another file",
+        conf_report_add(report, 0, 0,
+                        rc == -ENOENT   ? "make it, or name another file"
+                        : rc == -EISDIR ? "name a file in it"
+                        : rc == -EFBIG  ? "it must be below 1 MiB: is it the right file?"
+                                        : "let the user we run as read it, or name another file",
                         "cannot be read: %s", why);
     }
     free(text);

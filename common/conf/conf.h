@@ -17,6 +17,7 @@
 
 enum conf_type {
     CONF_STRING,      /* const char * */
+    CONF_NAME,        /* const char *: a host or domain name, such as a Diameter identity */
     CONF_INT,         /* int64_t */
     CONF_BOOL,        /* bool: true, false, yes, no, on, off */
     CONF_DURATION,    /* uint64_t microseconds: "30 s", "500ms", "5 min", "1 h", "2 d" */
@@ -94,6 +95,8 @@ struct conf_schema {
     size_t n_tables;
     /* What involves several options; reports with conf_problem. May be NULL. */
     void (*check)(const struct conf *c, struct conf_report *report);
+    /* Where all options are listed, as part of a remedy; NULL: "--dump-options lists all options". */
+    const char *listing;
 };
 
 enum { CONF_PROBLEMS_MAX = 16 };
@@ -124,6 +127,9 @@ const void *conf_values(const struct conf *c, size_t table);
 /* Reports a fault of an option from conf_schema.check, at its line when the file has it. */
 void conf_fault(const struct conf *c, struct conf_report *report, const char *path,
                 const char *remedy, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Where an option stands: "FILE:LINE:COLUMN", or "FILE" when it is not there (the default holds). */
+void conf_put_where(const struct conf *c, const char *path, struct buf *b);
 
 /* "FILE:LINE:COLUMN: text\n    remedy\n" of each problem. */
 void conf_report_text(const struct conf_report *report, struct buf *b);

@@ -5,7 +5,13 @@
 
 #include "common/conf/conf.h"
 
-enum { CONF_PATH_MAX = 128, CONF_TEXT_MAX = 1024, CONF_LIST_MAX = 4096, CONF_DEPTH_MAX = 8 };
+enum {
+    CONF_PATH_MAX = 128,
+    CONF_TEXT_MAX = 1024,
+    CONF_LIST_MAX = 4096,
+    CONF_DEPTH_MAX = 8,
+    CONF_NAME_MAX = 255
+};
 
 /* A secret that was read, to be wiped at the end. */
 struct conf_held {

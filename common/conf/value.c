@@ -30,6 +30,7 @@ static const struct {
     bool list;
 } types[] = {
     [CONF_STRING] = {"text", sizeof(const char *), false},
+    [CONF_NAME] = {"a host or domain name such as pdp.ims.example", sizeof(const char *), false},
     [CONF_INT] = {"a whole number", sizeof(int64_t), false},
     [CONF_BOOL] = {"true or false", sizeof(bool), false},
     [CONF_DURATION] = {"a duration such as 500 ms, 30 s, 5 min, 1 h", sizeof(uint64_t), false},
@@ -356,6 +357,18 @@ static int set_text(struct conf *c, struct conf_report *report, const struct con
     return 0;
 }
 
+static int set_name(struct conf *c, struct conf_report *report, const struct conf_place *place,
+                    struct span text, const char **ret)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    for (size_t i = 0; i < text.n; i++)
+        if (!text.p[i] || !strchr(good, text.p[i]))
+            return wrong(report, place, text);
+    if (text.n == 0 || text.n > CONF_NAME_MAX)
+        return wrong(report, place, text);
+    return set_text(c, report, place, text, ret);
+}
+
 int conf_value_set(struct conf *c, struct conf_report *report, const struct conf_place *place,
                    struct span text, void *at)
 {
@@ -364,6 +377,8 @@ int conf_value_set(struct conf *c, struct conf_report *report, const struct conf
     case CONF_STRINGS:
     case CONF_PATH:
         return set_text(c, report, place, text, at);
+    case CONF_NAME:
+        return set_name(c, report, place, text, at);
     case CONF_INT:
         return set_int(report, place, text, at);
     case CONF_BOOL:

@@ -193,6 +193,11 @@ static bool is_section(const struct conf_scope *scope, const char *path)
     return false;
 }
 
+static const char *listing(const struct conf_schema *schema)
+{
+    return schema->listing ? schema->listing : "--dump-options lists all options";
+}
+
 static int unknown_key(struct reader *r, const struct conf_scope *scope, const char *path,
                        const yaml_node_t *key)
 {
@@ -212,7 +217,7 @@ static int unknown_key(struct reader *r, const struct conf_scope *scope, const c
     if (near)
         (void)snprintf(remedy, sizeof(remedy), "did you mean %s%s?", scope->where, near);
     else
-        (void)snprintf(remedy, sizeof(remedy), "remove it; --dump-options lists all options");
+        (void)snprintf(remedy, sizeof(remedy), "remove it; %s", listing(r->c->schema));
     conf_report_add(r->report, line_of(r, key), column_of(r, key), remedy,
                     "there is no option %s%s", scope->where, path);
     return -EINVAL;
@@ -262,8 +267,8 @@ static int read_mapping(struct reader *r, struct conf_scope *scope, const char *
                                SPAN_ARG(scalar_of(key)));
         int rc;
         if (n < 0 || (size_t)n >= sizeof(path) || depth > CONF_DEPTH_MAX) {
-            conf_report_add(r->report, line_of(r, key), column_of(r, key),
-                            "--dump-options lists all options", "this key is not an option");
+            conf_report_add(r->report, line_of(r, key), column_of(r, key), listing(r->c->schema),
+                            "this key is not an option");
             rc = -EINVAL;
         } else {
             rc = read_pair(r, scope, path, key, value, depth);
@@ -277,6 +282,22 @@ static int read_mapping(struct reader *r, struct conf_scope *scope, const char *
 
 /* ---- defaults ---- */
 
+/* libyaml tells of bytes that are no text by their offset only. */
+static int not_text(const yaml_parser_t *parser, struct span yaml, struct conf_report *report)
+{
+    unsigned line = 1, column = 1;
+    size_t at = parser->problem_offset < yaml.n ? parser->problem_offset : yaml.n;
+    for (size_t i = 0; i < at; i++) {
+        column = yaml.p[i] == '\n' ? 1 : column + 1;
+        line += yaml.p[i] == '\n';
+    }
+    conf_report_add(report, line, column,
+                    "write the file as UTF-8 without control characters; `iconv -f latin1 -t utf8` "
+                    "converts one",
+                    "this is not text: %s", parser->problem ? parser->problem : "");
+    return -EINVAL;
+}
+
 /* Loads a document; -EINVAL (reported) or -ENOMEM. */
 static int load_document(yaml_parser_t *parser, struct span yaml, struct conf_report *report,
                          yaml_document_t *ret_doc)
@@ -286,6 +307,8 @@ static int load_document(yaml_parser_t *parser, struct span yaml, struct conf_re
         return 0;
     if (parser->error == YAML_MEMORY_ERROR)
         return -ENOMEM;
+    if (parser->error == YAML_READER_ERROR)
+        return not_text(parser, yaml, report);
     conf_report_add(report, (unsigned)parser->problem_mark.line + 1,
                     (unsigned)parser->problem_mark.column + 1,
                     "look at the indentation, quotes and brackets there and just before",

@@ -3,6 +3,7 @@
 #include "common/daemon/inner.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -29,16 +30,35 @@ bool daemon_self_test(struct daemon *d)
     return good;
 }
 
-void daemon_self_test_print(const struct daemon *d)
+void daemon_put_finding(const struct daemon *d, const struct daemon_finding *f, struct buf *b)
+{
+    if (f->option) {
+        buf_fmt(b, "%s (", f->option);
+        conf_put_where(d->conf, f->option, b);
+        buf_puts(b, "): ");
+    }
+    buf_fmt(b, "%s\n", *f->text ? f->text : "the start failed");
+    if (*f->remedy)
+        buf_fmt(b, "    %s\n", f->remedy);
+}
+
+void daemon_self_test_print(const struct daemon *d, bool all)
 {
     for (size_t i = 0; i < d->n_results; i++) {
         const struct daemon_result *r = &d->results[i];
-        if (r->rc == 0)
-            (void)fprintf(stderr, "%s: self-test: %s: ok\n", d->role->name, r->check->name);
-        else
-            (void)fprintf(stderr, "%s: self-test: %s: %s: %s\n    %s\n", d->role->name,
-                          r->check->name, r->check->mandatory ? "FAILED" : "missing",
-                          r->finding.text, r->finding.remedy);
+        char text[1024];
+        struct buf b = BUF_ON(text);
+        if (!all && !r->check->mandatory)
+            continue; /* not why it does not start */
+        if (r->rc == 0 && all)
+            buf_puts(&b, "ok\n");
+        else if (r->rc != 0)
+            buf_puts(&b, r->check->mandatory ? "FAILED: " : "missing: ");
+        if (r->rc != 0)
+            daemon_put_finding(d, &r->finding, &b);
+        if (b.n)
+            (void)fprintf(stderr, "%s: self-test: %s: %.*s", d->role->name, r->check->name,
+                          SPAN_ARG(buf_span(&b)));
     }
 }
 
@@ -82,7 +102,8 @@ int daemon_check_capability(unsigned capability, const char *name, struct daemon
     return -EPERM;
 }
 
-int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding *ret)
+int daemon_check_bind(const char *option, const struct addr *a, int socktype,
+                      struct daemon_finding *ret)
 {
     char text[ADDR_TEXT_MAX], remedy[192], why[96];
     const char *proto = socktype == SOCK_STREAM ? "TCP" : "UDP";
@@ -104,23 +125,62 @@ int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding 
                        "another program has it; `ss -lnp%c 'sport = :%u'` shows which",
                        socktype == SOCK_STREAM ? 't' : 'u', a->port);
     else if (rc == -EADDRNOTAVAIL)
-        (void)snprintf(remedy, sizeof(remedy),
-                       "no interface has it; `ip address` shows what there is, change the "
-                       "configuration or add the address");
+        (void)snprintf(
+            remedy, sizeof(remedy),
+            "no interface has it; `ip address` shows what there is: take one of them, or "
+            "add it");
     else if (rc == -EACCES)
         (void)snprintf(remedy, sizeof(remedy),
                        "ports below 1024 need CAP_NET_BIND_SERVICE, or sysctl "
                        "net.ipv4.ip_unprivileged_port_start=%u",
                        a->port);
     else
-        (void)snprintf(remedy, sizeof(remedy), "change the address in the configuration");
+        (void)snprintf(remedy, sizeof(remedy), "take another address");
     if (strerror_r(-rc, why, sizeof(why)) != 0)
         why[0] = '\0';
-    daemon_find(ret, remedy, "%s %s cannot be bound: %s", proto, addr_text(a, text), why);
+    daemon_find(ret, remedy, "%s %s cannot be bound: %s", proto,
+                a->port ? addr_text(a, text) : addr_ip_text(a, text), why);
+    ret->option = option;
     return rc;
 }
 
-int daemon_check_directory(const char *path, struct daemon_finding *ret)
+static int connect_within(const struct addr *a, int milliseconds)
+{
+    struct sockaddr_storage ss;
+    socklen_t n = addr_to_sockaddr(a, &ss), n_rc = sizeof(int);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rc = fd < 0 || connect(fd, (struct sockaddr *)&ss, n) < 0 ? -errno : 0;
+    if (rc == -EINPROGRESS) {
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        int error = 0;
+        rc = poll(&p, 1, milliseconds) <= 0                            ? -ETIMEDOUT
+             : getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n_rc) < 0 ? -errno
+                                                                       : -error;
+    }
+    if (fd >= 0)
+        (void)close(fd); /* it was only a question */
+    return rc;
+}
+
+int daemon_check_peer(const char *option, const struct addr *a, struct daemon_finding *ret)
+{
+    char text[ADDR_TEXT_MAX], why[96];
+    int rc = connect_within(a, 300);
+    if (rc == 0)
+        return 0;
+    if (strerror_r(-rc, why, sizeof(why)) != 0)
+        why[0] = '\0';
+    daemon_find(ret,
+                rc == -ECONNREFUSED
+                    ? "start it, or correct the address; we go on and connect when it is there"
+                    : "look at routes and firewalls on the way, or correct the address; we go on "
+                      "and connect when it is there",
+                "nobody answers at TCP %s: %s", addr_text(a, text), why);
+    ret->option = option;
+    return rc;
+}
+
+int daemon_check_directory(const char *option, const char *path, struct daemon_finding *ret)
 {
     struct stat st;
     char remedy[320], why[96];
@@ -135,16 +195,22 @@ int daemon_check_directory(const char *path, struct daemon_finding *ret)
         return 0;
     if (strerror_r(-rc, why, sizeof(why)) != 0)
         why[0] = '\0';
-    (void)snprintf(remedy, sizeof(remedy), "install -d -m 750 -o USER '%.200s'", path);
+    (void)snprintf(remedy, sizeof(remedy),
+                   rc == -ENOTDIR ? "it is a file: move it away, or name another directory"
+                   : rc == -EROFS ? "remount its file system writable, or name another directory"
+                                  : "`install -d -m 750 -o USER '%.160s'` makes it for the USER we "
+                                    "run as, or name another",
+                   path);
     daemon_find(ret, remedy, "the directory %s cannot be used: %s", path, why);
+    ret->option = option;
     return rc;
 }
 
-int daemon_check_parent(const char *file, struct daemon_finding *ret)
+int daemon_check_parent(const char *option, const char *file, struct daemon_finding *ret)
 {
     const char *slash = strrchr(file, '/');
     char *directory = span_dup(slash ? span_of(file, (size_t)(slash - file) + 1) : SPAN("."));
-    int rc = directory ? daemon_check_directory(directory, ret) : -ENOMEM;
+    int rc = directory ? daemon_check_directory(option, directory, ret) : -ENOMEM;
 
     free(directory);
     return rc;

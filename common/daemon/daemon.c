@@ -60,12 +60,11 @@ struct ops *daemon_ops(struct daemon *d)
 
 static int load(const struct daemon *d, struct conf **ret_conf, struct conf_report *report)
 {
-    char fallback[128];
-    (void)snprintf(fallback, sizeof(fallback), "/etc/portcullis/%s.yaml", d->role->name);
-    int rc = conf_load(&d->schema, d->arguments.config ? d->arguments.config : fallback, ret_conf,
-                       report);
-    if (rc < 0 && !d->arguments.config)
-        report->file = "/etc/portcullis"; /* the name is on this stack */
+    const char *file = d->arguments.config ? d->arguments.config : d->default_file;
+    int rc = conf_load(&d->schema, file, ret_conf, report);
+    if (rc == -ENOENT)
+        (void)snprintf(report->problems[0].remedy, sizeof(report->problems[0].remedy),
+                       "`%s --sample` prints one; --config FILE names another", d->role->name);
     return rc;
 }
 
@@ -212,7 +211,10 @@ static int open_log(struct daemon *d, struct daemon_finding *f)
         daemon_find(f, "write 16 random octets or 32 hex digits into it",
                     "the file of log.identity_key is too short");
     else if (rc < 0)
-        daemon_find(f, "look at log.file", "the log cannot be opened: %s", own->log_file);
+        daemon_find(f, "make its directory, let the user we run as write there, or name another",
+                    "the log %s cannot be opened: %s", own->log_file, strerror(-rc));
+    if (rc < 0)
+        f->option = rc == -EMSGSIZE ? "log.identity_key" : "log.file";
     return rc;
 }
 
@@ -268,9 +270,14 @@ static int open_doors(struct daemon *d, struct daemon_finding *f)
         if (strerror_r(-rc, why, sizeof(why)) != 0)
             why[0] = '\0';
         daemon_find(f,
-                    rc == -EADDRINUSE ? "another one is running; end it, or give --socket PATH"
-                                      : "make its directory writable, or give --socket PATH",
-                    "control socket %s: %s", o.path, why);
+                    rc == -EADDRINUSE     ? "another one is running; end it, or give --socket PATH"
+                    : rc == -ENOENT       ? "make its directory, or give --socket PATH"
+                    : rc == -ENAMETOOLONG ? "a socket's path has at most 107 octets; give a "
+                                            "shorter one (--socket PATH)"
+                                          : "let the user we run as write to its directory, or "
+                                            "give --socket PATH",
+                    "the control socket %s cannot be opened: %s", o.path, why);
+        f->option = o.path == own->socket ? "ops.socket" : NULL;
         return rc;
     }
     if (own->metrics.family == 0)
@@ -279,8 +286,13 @@ static int open_doors(struct daemon *d, struct daemon_finding *f)
     if (rc < 0) {
         if (strerror_r(-rc, why, sizeof(why)) != 0)
             why[0] = '\0';
-        daemon_find(f, "change ops.metrics", "metrics at %s: %s", addr_text(&own->metrics, text),
-                    why);
+        daemon_find(
+            f,
+            rc == -EADDRINUSE ? "another program has the port (`ss -lnpt` shows which); end "
+                                "it, or take another"
+                              : "give an address of this machine and a free port",
+            "the metrics at TCP %s cannot be offered: %s", addr_text(&own->metrics, text), why);
+        f->option = "ops.metrics";
     }
     return rc;
 }
@@ -315,7 +327,23 @@ static void run(struct daemon *d)
     OBS_LOG(d->log, OBS_NOTICE, "ended", OBS_BOOL("failed", d->failed));
 }
 
-static void fini(struct daemon *d)
+/* The last word, on standard error, whatever the log is. Whoever reads the log's file finds it
+ * there, too. */
+static void tell(struct daemon *d, const struct daemon_finding *f)
+{
+    char text[1024];
+    struct buf b = BUF_ON(text);
+    if (d->log && daemon_own(d)->log_file[0])
+        OBS_LOG(d->log, OBS_ERROR, "start.failed", OBS_TEXT("text", f->text),
+                OBS_TEXT("remedy", f->remedy));
+    obs_log_free(d->log); /* written, so that nothing comes behind */
+    d->log = NULL;
+    buf_fmt(&b, "%s: ", d->role->name);
+    daemon_put_finding(d, f, &b);
+    (void)fwrite(b.p, 1, b.n, stderr);
+}
+
+static void fini(struct daemon *d, const struct daemon_finding *failure)
 {
     ops_http_free(d->http);
     ops_free(d->ops);
@@ -326,27 +354,18 @@ static void fini(struct daemon *d)
         loop_free(d->loop);
     obs_recorder_free(d->recorder);
     obs_metrics_free(d->metrics);
+    if (failure)
+        tell(d, failure);
     obs_log_free(d->log);
     for (size_t i = 0; i < d->n_old; i++)
         conf_free(d->old[i]);
     conf_free(d->conf);
 }
 
-static int tell(const struct daemon_role *role, const struct daemon_finding *f)
-{
-    char text[640];
-    struct buf b = BUF_ON(text);
-    buf_fmt(&b, "%s: %s\n", role->name, *f->text ? f->text : "the start failed");
-    if (*f->remedy)
-        buf_fmt(&b, "    %s\n", f->remedy);
-    (void)fwrite(b.p, 1, b.n, stderr);
-    return 1;
-}
-
 /* With a good configuration and self-test. */
 static int live(struct daemon *d)
 {
-    struct daemon_finding f = {"", ""};
+    struct daemon_finding f = {.option = NULL};
     bool started = false;
     int rc =
         d->role->fork_children ? d->role->fork_children(conf_values(d->conf, 0), &d->early, &f) : 0;
@@ -356,8 +375,8 @@ static int live(struct daemon *d)
         run(d);
     if (started && d->role->stop)
         d->role->stop(d, d->state);
-    fini(d); /* the log is written: what follows is the last word */
-    return rc < 0 ? tell(d->role, &f) : d->failed;
+    fini(d, rc < 0 ? &f : NULL);
+    return rc < 0 ? 1 : d->failed;
 }
 
 /* So that no socket ever gets the number of standard error, which the log writes to. */
@@ -382,6 +401,7 @@ int daemon_main(const struct daemon_role *role, int argc, char **argv)
     d->tables[1] =
         (struct conf_table){daemon_options, daemon_options_n, sizeof(struct daemon_options)};
     d->schema = (struct conf_schema){role->name, role->summary, d->tables, 2, role->check_options};
+    (void)snprintf(d->default_file, sizeof(d->default_file), "/etc/portcullis/%s.yaml", role->name);
     (void)signal(SIGPIPE, SIG_IGN); /* peers that go away are errors of write, not our end */
     int status = 0;
     bool good = false;
@@ -398,7 +418,7 @@ int daemon_main(const struct daemon_role *role, int argc, char **argv)
     if (good) {
         bool fit = daemon_self_test(d);
         if (!fit || d->arguments.what == DAEMON_SELF_TEST)
-            daemon_self_test_print(d);
+            daemon_self_test_print(d, d->arguments.what == DAEMON_SELF_TEST);
         if (fit && d->arguments.what == DAEMON_RUN) {
             status = live(d); /* frees what d holds */
             free(d);

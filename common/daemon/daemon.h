@@ -24,7 +24,9 @@ struct daemon;
 struct daemon_finding {
     char text[256];
     char remedy[256];
+    const char *option; /* of the configuration, where it is mended: "gm.address"; NULL = nowhere */
 };
+/* Leaves option as it is. */
 void daemon_find(struct daemon_finding *f, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -84,13 +86,16 @@ void daemon_fail(struct daemon *d, const struct daemon_finding *finding);
 
 /* 0, or -EPERM with the remedy, when the process lacks a capability (CAP_NET_ADMIN ...). */
 int daemon_check_capability(unsigned capability, const char *name, struct daemon_finding *ret);
-/* Can the address be bound with this protocol (SOCK_STREAM, SOCK_DGRAM)? Says who is in the way:
- * port taken, address not on this machine, privileged port. */
-int daemon_check_bind(const struct addr *a, int socktype, struct daemon_finding *ret);
+/* Can the address of this option be bound with this protocol (SOCK_STREAM, SOCK_DGRAM)? Says who is
+ * in the way: port taken, address not on this machine, privileged port. */
+int daemon_check_bind(const char *option, const struct addr *a, int socktype,
+                      struct daemon_finding *ret);
+/* Does somebody take TCP connections there? Waits for at most 300 ms. */
+int daemon_check_peer(const char *option, const struct addr *a, struct daemon_finding *ret);
 /* Is the directory there (or can it be made) and writable? */
-int daemon_check_directory(const char *path, struct daemon_finding *ret);
+int daemon_check_directory(const char *option, const char *path, struct daemon_finding *ret);
 /* The same for the directory that holds the file. */
-int daemon_check_parent(const char *file, struct daemon_finding *ret);
+int daemon_check_parent(const char *option, const char *file, struct daemon_finding *ret);
 /* Does the kernel do ESP with HMAC-SHA-1 and without encryption? Adds a security association between
  * loopback addresses and deletes it: the only honest answer. -EPERM, -EPROTONOSUPPORT. */
 int daemon_check_esp(struct daemon_finding *ret);

@@ -104,8 +104,9 @@ int daemon_check_esp(struct daemon_finding *ret)
     else if (rc < 0 && strerror_r(-rc, why, sizeof(why)) == 0)
         daemon_find(
             ret,
-            "`modprobe esp4` (a kernel with CONFIG_INET_ESP), or switch IPsec off by policy; "
-            "tools/lab brings a kernel of its own",
+            "`modprobe esp4` (a kernel with CONFIG_INET_ESP); or do without, for phones that can: "
+            "security.ipsec: false and security.require_ipsec: false; tools/lab brings a kernel of "
+            "its own",
             "the kernel has no ESP: %s", why);
     return rc;
 }

@@ -54,6 +54,7 @@ struct daemon_result {
 struct daemon {
     const struct daemon_role *role;
     struct daemon_arguments arguments;
+    char default_file[128]; /* without --config */
     struct conf_table tables[2];
     struct conf_schema schema;
     struct conf *conf;
@@ -84,7 +85,10 @@ static inline const struct daemon_options *daemon_own(const struct daemon *d)
 
 /* All checks; true when every mandatory one holds. */
 bool daemon_self_test(struct daemon *d);
-void daemon_self_test_print(const struct daemon *d);
+/* Why it does not start; or everything. */
+void daemon_self_test_print(const struct daemon *d, bool all);
+/* "OPTION (FILE:LINE:COLUMN): text\n    remedy\n". */
+void daemon_put_finding(const struct daemon *d, const struct daemon_finding *f, struct buf *b);
 void daemon_self_test_log(const struct daemon *d);
 /* status, log level, metrics, selftest. */
 int daemon_commands_add(struct daemon *d);

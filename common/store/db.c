@@ -44,7 +44,7 @@ static const struct remedy {
      "give the daemon's user write permission on %s and its directory, or remount it writable"},
     {-EACCES, "permission denied",
      "give the daemon's user permission on %s and its directory (ls -l)"},
-    {-ENOENT, "cannot be opened", "make the directory of %s, or correct the path"},
+    {-ENOENT, "cannot be opened", "%s must be a file, or not exist, in a directory that does"},
     {-EPROTO, "made by a newer version of this program",
      "run that version, or put back the copy of %s from before the upgrade"},
     {-EIO, "the disk reports an error", "look at the kernel log and the disk under %s"},

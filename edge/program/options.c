@@ -14,9 +14,9 @@ static const char *const authorization_names[] = {"pdp", "off", NULL};
     "behind NAT)."
 
 static const struct conf_option options[] = {
-    {"realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+    {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
      .help = "The Diameter realm, ours and the PDP's."},
-    {"identity", CONF_STRING, AT(identity), .fallback = "edge.ims.mnc001.mcc001.3gppnetwork.org",
+    {"identity", CONF_NAME, AT(identity), .fallback = "edge.ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our Diameter identity."},
 
     {"ng.address", CONF_ADDR_PORT, AT(ng), .fallback = "127.0.0.35:2223",
@@ -49,7 +49,7 @@ static const struct conf_option options[] = {
              "measurements."},
     {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
      .help = "Where the PDP listens: Diameter over TCP."},
-    {"pdp.identity", CONF_STRING, AT(pdp_identity),
+    {"pdp.identity", CONF_NAME, AT(pdp_identity),
      .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
     {"pdp.timeout", CONF_DURATION, AT(pdp_timeout), .fallback = "1500 ms", .min = 50000,
      .max = SECONDS(30),

@@ -13,17 +13,18 @@ static int check_ng(const void *config, struct daemon_finding *ret)
 {
     const struct edge_config *c = config;
 
-    return daemon_check_bind(&c->ng, SOCK_DGRAM, ret);
+    return daemon_check_bind("ng.address", &c->ng, SOCK_DGRAM, ret);
 }
 
 /* Port 0: whether the address is ours. Single ports may be taken; sessions look past them. */
 static int check_media(const void *config, struct daemon_finding *ret)
 {
+    static const char *const options[] = {"access.address", "core.address"};
     const struct edge_config *c = config;
     int rc = 0;
 
     for (unsigned i = 0; i < CONTROL_SIDES && rc == 0; i++)
-        rc = daemon_check_bind(&c->address[i], SOCK_DGRAM, ret);
+        rc = daemon_check_bind(options[i], &c->address[i], SOCK_DGRAM, ret);
     return rc;
 }
 
@@ -46,10 +47,19 @@ static int check_files(const void *config, struct daemon_finding *ret)
     return -EMFILE;
 }
 
+static int check_pdp(const void *config, struct daemon_finding *ret)
+{
+    const struct edge_config *c = config;
+
+    return c->authorization == GATE_OPEN ? 0
+                                         : daemon_check_peer("pdp.address", &c->pdp_address, ret);
+}
+
 static const struct daemon_check checks[] = {
     {"control port", true, check_ng},
     {"media addresses", true, check_media},
     {"open files", false, check_files},
+    {"PDP", false, check_pdp},
 };
 
 /* ---- start ---- */

@@ -7,7 +7,7 @@ static const char *const timer_names[] = {"rfc3261", "3gpp", NULL};
 #define AT(member) offsetof(struct pcscf_config, member)
 
 const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
-    {"realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+    {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our network's domain name: P-Visited-Network-ID, the operator in P-Charging-Vector, "
              "the Diameter realm."},
 
@@ -82,9 +82,9 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
      .help = "Ask a PDP (or PCRF) over Rx before media is let through."},
     {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
      .help = "Where it listens: Diameter over TCP."},
-    {"pdp.identity", CONF_STRING, AT(pdp_identity),
+    {"pdp.identity", CONF_NAME, AT(pdp_identity),
      .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
-    {"pdp.our_identity", CONF_STRING, AT(identity),
+    {"pdp.our_identity", CONF_NAME, AT(identity),
      .fallback = "pcscf.ims.mnc001.mcc001.3gppnetwork.org", .help = "Ours."},
     {"pdp.application", CONF_STRING, AT(application), .fallback = "ims.voice",
      .help = "AF-Application-Identifier: what policies may look at."},
@@ -106,6 +106,7 @@ void pcscf_check_options(const struct conf *conf, struct conf_report *report)
 {
     const struct pcscf_config *c = conf_values(conf, 0);
     int n_pc = c->port_pc.last - c->port_pc.first + 1;
+    struct sip_uri uri;
 
     if (n_pc < 4 || n_pc > REGISTER_PC_MAX)
         conf_fault(conf, report, "gm.port_pc", "Give 4 to 16 ports, such as 5063-5066.",
@@ -121,6 +122,9 @@ void pcscf_check_options(const struct conf *conf, struct conf_report *report)
     if (addr_eq(&c->gm, &c->mw))
         conf_fault(conf, report, "mw.address", "Give it a port or an address of its own.",
                    "mw.address is the same as gm.address");
+    if (c->core[0] && (sip_uri_split(span_str(c->core), &uri) != 0 || uri.scheme != SIP_SCHEME_SIP))
+        conf_fault(conf, report, "mw.core", "Write sip:HOST:PORT, or \"\" for DNS.",
+                   "mw.core: '%.100s' is not a SIP URI", c->core);
     if (c->require_ipsec && !c->ipsec)
         conf_fault(conf, report, "security.require_ipsec",
                    "Set security.ipsec: true, or security.require_ipsec: false.",

@@ -25,15 +25,27 @@ static int check_capability(const void *config, struct daemon_finding *ret)
 static int check_ports(const void *config, struct daemon_finding *ret)
 {
     const struct pcscf_config *c = config;
-    int rc = daemon_check_bind(&c->gm, SOCK_DGRAM, ret);
+    int rc = daemon_check_bind("gm.address", &c->gm, SOCK_DGRAM, ret);
 
-    return rc != 0 ? rc : daemon_check_bind(&c->mw, SOCK_DGRAM, ret);
+    if (rc == 0 && c->gm_tcp)
+        rc = daemon_check_bind("gm.address", &c->gm, SOCK_STREAM, ret);
+    if (rc == 0)
+        rc = daemon_check_bind("mw.address", &c->mw, SOCK_DGRAM, ret);
+    return rc != 0 ? rc : daemon_check_bind("mw.address", &c->mw, SOCK_STREAM, ret);
+}
+
+static int check_pdp(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+
+    return c->pdp ? daemon_check_peer("pdp.address", &c->pdp_address, ret) : 0;
 }
 
 static const struct daemon_check checks[] = {
     {"ports", true, check_ports},
     {"CAP_NET_ADMIN", true, check_capability},
     {"kernel ESP", true, check_esp},
+    {"PDP", false, check_pdp},
 };
 
 /* ---- start ------------------------------------------------------------------------------------ */

@@ -60,4 +60,5 @@ static const struct conf_table table = {options, ARRAY_LEN(options), sizeof(stru
 const struct conf_schema policy_schema = {.program = "pdp policy",
                                           .summary = "what media calls may use",
                                           .tables = &table,
-                                          .n_tables = 1};
+                                          .n_tables = 1,
+                                          .listing = "the sample policy.yaml shows all options"};

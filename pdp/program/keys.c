@@ -38,7 +38,7 @@ static int make_file(const char *path, const struct rnd *rnd, struct daemon_find
     return rc;
 }
 
-static int read_file(int fd, const char *path, struct secret *key, struct daemon_finding *f)
+static int read_key(int fd, const char *path, struct secret *key, struct daemon_finding *f)
 {
     char text[SECRET_MAX + 2];
     struct stat st;
@@ -46,8 +46,11 @@ static int read_file(int fd, const char *path, struct secret *key, struct daemon
     ssize_t n;
     int rc = 0;
 
-    if (fstat(fd, &st) != 0)
-        return -errno;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        daemon_find(f, "Give the path of a file; one that does not exist is made.",
+                    "the token key %s is not a file", path);
+        return -EINVAL;
+    }
     if (st.st_mode & (S_IRWXG | S_IRWXO)) {
         daemon_find(f, "chmod 600 it, and use another key if someone may have read it.",
                     "the token key %s can be read by others", path);
@@ -56,8 +59,8 @@ static int read_file(int fd, const char *path, struct secret *key, struct daemon
     n = read(fd, text, sizeof(text));
     if (n < 0) {
         rc = -errno;
-        daemon_find(f, "Give the path of a file.", "the token key %s cannot be read: %s", path,
-                    strerror(-rc));
+        daemon_find(f, "Look at the disk and its kernel messages.",
+                    "the token key %s cannot be read: %s", path, strerror(-rc));
         return rc;
     }
     s = span_of(text, (size_t)n);
@@ -96,11 +99,13 @@ int pdp_key_read(const char *path, bool make, const struct rnd *rnd, int mac,
     }
     if (fd < 0) {
         rc = -errno;
-        daemon_find(ret_finding, "Check its path and owner.", "the token key %s: %s", path,
-                    strerror(-rc));
+        daemon_find(ret_finding,
+                    rc == -ENOENT ? "Put the key there, or take the option away."
+                                  : "Give it to the user we run as (chown, chmod 600).",
+                    "the token key %s cannot be read: %s", path, strerror(-rc));
         return rc;
     }
-    rc = read_file(fd, path, &key.key, ret_finding);
+    rc = read_key(fd, path, &key.key, ret_finding);
     close(fd);
     if (rc)
         return rc;
@@ -117,12 +122,15 @@ int pdp_keys_read(const struct pdp_config *c, const struct rnd *rnd, int64_t now
     int64_t lifetime = (int64_t)(c->token_lifetime / SEC);
     int rc = pdp_key_read(c->key, true, rnd, c->mac, &keys.keys[0], ret_finding);
 
-    if (rc)
+    if (rc) {
+        ret_finding->option = "token.key";
         return rc;
+    }
     keys.n = 1;
     if (c->previous_key[0]) {
         rc = pdp_key_read(c->previous_key, false, rnd, c->mac, &keys.keys[1], ret_finding);
         if (rc) {
+            ret_finding->option = "token.previous_key";
             bytes_wipe(&keys, sizeof(keys));
             return rc;
         }

@@ -8,11 +8,11 @@ static const char *const mac_names[] = {"hmac-sha256", "hmac-md5", NULL};
 const struct conf_option pdp_options[PDP_OPTIONS_N] = {
     {"diameter.listen", CONF_ADDR_PORT, AT(listen), .fallback = "127.0.0.30:3868",
      .help = "Where P-CSCFs and edges reach us: Diameter over TCP."},
-    {"diameter.identity", CONF_STRING, AT(identity),
+    {"diameter.identity", CONF_NAME, AT(identity),
      .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our Diameter identity. Tokens name it (AUTH_ENT_ID), so that edges know whom to "
              "ask."},
-    {"diameter.realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+    {"diameter.realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our Diameter realm."},
     {"diameter.accept_realm", CONF_BOOL, AT(accept_realm), .fallback = "true",
      .help = "Let every node whose identity is in our realm connect. false = only those in "
@@ -72,8 +72,13 @@ void pdp_check_options(const struct conf *c, struct conf_report *report)
         return;
     }
     for (size_t i = 0; i < policy.n; i++)
-        conf_fault(c, report, "policy", policy.problems[i].remedy, "%s:%u:%u: %s", config->policy,
-                   policy.problems[i].line, policy.problems[i].column, policy.problems[i].text);
+        if (policy.problems[i].line)
+            conf_fault(c, report, "policy", policy.problems[i].remedy, "%s:%u:%u: %s",
+                       config->policy, policy.problems[i].line, policy.problems[i].column,
+                       policy.problems[i].text);
+        else
+            conf_fault(c, report, "policy", policy.problems[i].remedy, "the policy %s %s",
+                       config->policy, policy.problems[i].text);
     if (policy.n == 0)
         conf_fault(c, report, "policy", "Give the path of a policy file.", "%s cannot be read",
                    config->policy);

@@ -10,15 +10,15 @@ static int check_port(const void *config, struct daemon_finding *ret)
 {
     const struct pdp_config *c = config;
 
-    return daemon_check_bind(&c->listen, SOCK_STREAM, ret);
+    return daemon_check_bind("diameter.listen", &c->listen, SOCK_STREAM, ret);
 }
 
 static int check_directories(const void *config, struct daemon_finding *ret)
 {
     const struct pdp_config *c = config;
-    int rc = daemon_check_parent(c->database, ret);
+    int rc = daemon_check_parent("database", c->database, ret);
 
-    return rc != 0 ? rc : daemon_check_parent(c->key, ret);
+    return rc != 0 ? rc : daemon_check_parent("token.key", c->key, ret);
 }
 
 static const struct daemon_check checks[] = {
@@ -69,9 +69,10 @@ static int open_grants(struct program *p, struct daemon_finding *f)
     rc = grants_new(daemon_loop(p->daemon), daemon_rnd(p->daemon), c->database, &o, &p->grants,
                     &error);
     bytes_wipe(&o.keys, sizeof(o.keys));
-    if (rc)
-        daemon_find(f, error.remedy, "the token database: %s",
-                    error.text[0] ? error.text : strerror(-rc));
+    if (rc) {
+        daemon_find(f, error.remedy, "the tokens: %s", error.text[0] ? error.text : strerror(-rc));
+        f->option = "database";
+    }
     return rc;
 }
 

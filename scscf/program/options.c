@@ -8,7 +8,7 @@ static const char *const qop_names[] = {"auth", "auth-int", NULL};
 static const char *const rechallenge_names[] = {"unless-protected", "always", NULL};
 
 const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
-    {"realm", CONF_STRING, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+    {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our home domain: realm of the challenges, domain of the identities, the operator in "
              "P-Charging-Vector.",
      .sample = "ims.mnc001.mcc001.3gppnetwork.org"},
@@ -97,9 +97,6 @@ void scscf_check_options(const struct conf *conf, struct conf_report *report)
         conf_fault(conf, report, "registrar.min_expires",
                    "Make it no longer than registrar.max_expires.",
                    "registrar.min_expires is longer than registrar.max_expires");
-    if (c->realm[0] == '\0')
-        conf_fault(conf, report, "realm", "Give the home domain, such as ims.example.",
-                   "realm is empty");
 }
 
 void scscf_settings(const struct scscf_config *c, struct span *domains, struct span *names,

@@ -13,17 +13,17 @@
 static int check_port(const void *config, struct daemon_finding *ret)
 {
     const struct scscf_config *c = config;
-    int rc = daemon_check_bind(&c->mw, SOCK_DGRAM, ret);
+    int rc = daemon_check_bind("mw.address", &c->mw, SOCK_DGRAM, ret);
 
-    return rc != 0 ? rc : daemon_check_bind(&c->mw, SOCK_STREAM, ret);
+    return rc != 0 ? rc : daemon_check_bind("mw.address", &c->mw, SOCK_STREAM, ret);
 }
 
 static int check_directories(const void *config, struct daemon_finding *ret)
 {
     const struct scscf_config *c = config;
-    int rc = daemon_check_parent(c->store, ret);
+    int rc = daemon_check_parent("subscribers.path", c->store, ret);
 
-    return rc != 0 ? rc : daemon_check_directory(c->cdr_dir, ret);
+    return rc != 0 ? rc : daemon_check_directory("cdr.directory", c->cdr_dir, ret);
 }
 
 static const struct daemon_check checks[] = {
@@ -43,8 +43,10 @@ static int open_subscribers(struct scscf_program *p, struct daemon_finding *f)
     struct subscribers_error error = {0};
     int rc = subscribers_new(p->loop, &config, &p->subscribers, &error);
 
-    if (rc != 0)
+    if (rc != 0) {
         daemon_find(f, error.remedy, "%s", error.text);
+        f->option = "subscribers.path";
+    }
     return rc;
 }
 
@@ -64,6 +66,7 @@ static int open_spool(struct scscf_program *p, struct daemon_finding *f)
 
     if (rc != 0) {
         daemon_find(f, alarm.remedy, "%s", alarm.text);
+        f->option = "cdr.directory";
         return rc;
     }
     charging_spool_stats_get(p->spool, &stats);

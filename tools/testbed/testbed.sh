@@ -11,6 +11,7 @@
 # TESTBED_BIN    where the programs are
 # TESTBED_DIR    where logs and results go
 # TESTBED_LOCAL  1: no namespaces; the daemons run on the loopback addresses of the sample files (no IPsec), as any user
+# TESTBED_NET    with it: "127.1.2" instead of 127.0.0, so that several testbeds run at a time (testbed_net finds one)
 
 if [ "${TESTBED_LOCAL:-0}" = 1 ]; then
     testbed_run=$TESTBED_DIR/run
@@ -45,9 +46,13 @@ testbed_up() {
     testbed_join edge gm 10.46.1.36
 }
 
+# testbed_net: a loopback network of this process's own: no fixed ports that another test may have.
+testbed_net() { echo "127.$((64 + ($$ >> 8) % 190)).$(($$ & 255))"; }
+
 # testbed_config SAMPLE: the sample file with the lab's addresses in place of the loopback ones, and its own folders.
 testbed_config() {
     local out=$TESTBED_DIR/$(basename "$1") addresses=()
+    [ -z "${TESTBED_NET:-}" ] || addresses=(-e "s/127\\.0\\.0\\.\\([1-9][0-9]*\\)\\b/$TESTBED_NET.\\1/g")
     [ "${TESTBED_LOCAL:-0}" = 1 ] || addresses=(
         -e 's/127\.0\.0\.10\b/10.46.1.10/g' -e 's/127\.0\.0\.11\b/10.46.2.11/g'
         -e 's/127\.0\.0\.20\b/10.46.2.20/g' -e 's/127\.0\.0\.30\b/10.46.2.30/g'

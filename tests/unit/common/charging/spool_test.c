@@ -653,6 +653,25 @@ static void it_works_on_a_real_disk(void)
     CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
+static void a_directory_has_one_spool(void)
+{
+    char dir[] = "/tmp/portcullis-spool-XXXXXX";
+    struct charging_spool_config c = {.dir = dir, .name = "scscf"};
+    struct charging_spool *other = NULL;
+    struct charging_alarm a = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    CU_ASSERT_EQUAL_FATAL(loop_new(&real_loop), 0);
+    CU_ASSERT_EQUAL_FATAL(charging_spool_new(real_loop, &c, &spool, &a), 0);
+    CU_ASSERT_EQUAL(charging_spool_new(real_loop, &c, &other, &a), -EBUSY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.text, "another process writes there"));
+    charging_spool_free(spool);
+    CU_ASSERT_EQUAL_FATAL(charging_spool_new(real_loop, &c, &other, &a), 0);
+    charging_spool_free(other);
+    loop_free(real_loop);
+    CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
 TEST_MAIN("common/charging/spool",
           {"done comes after the sync and in order", done_comes_after_the_sync_and_in_order},
           {"records of the gather time share a sync", records_of_the_gather_time_share_a_sync},
@@ -681,4 +700,5 @@ TEST_MAIN("common/charging/spool",
            a_damaged_line_is_counted_and_the_others_are_read},
           {"noise longer than a record is passed", noise_longer_than_a_record_is_passed},
           {"a filter chooses", a_filter_chooses},
-          {"it works on a real disk", it_works_on_a_real_disk})
+          {"it works on a real disk", it_works_on_a_real_disk},
+          {"a directory has one spool", a_directory_has_one_spool})

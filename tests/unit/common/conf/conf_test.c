@@ -21,7 +21,7 @@ struct peer {
 
 struct values {
     struct addr gm, mw;
-    const char *realm;
+    const char *realm, *host;
     int64_t sets;
     bool require;
     uint64_t expiry, size;
@@ -49,6 +49,7 @@ static const struct conf_option options[] = {
     {"gm.sets", CONF_INT, AT(sets), "100", "Most SA sets.", 1, 1000, "sets"},
     {"gm.require_ipsec", CONF_BOOL, AT(require), "true", "Refuse phones without IPsec."},
     {"realm", CONF_STRING, AT(realm), "${program}.example.net", "Home network."},
+    {"host", CONF_NAME, AT(host), "a.example", "Our name."},
     {"timers.expiry", CONF_DURATION, AT(expiry), "1 h", "Registration.", 60000000, 86400000000},
     {"limits.message", CONF_SIZE, AT(size), "64 KiB", "Longest message.", 1024, 1048576},
     {"media.ports", CONF_PORTS, AT(media), "30000-39999", "Media ports."},
@@ -316,6 +317,39 @@ static void secrets_come_from_files_that_others_cannot_read(void)
     (void)rmdir(dir);
 }
 
+static void bytes_that_are_no_text_are_found_where_they_are(void)
+{
+    assert_report("gm: {address: 192.0.2.1}\nrealm: caf\xe9 de\n",
+                  "f:2:12: this is not text: invalid trailing UTF-8 octet\n"
+                  "    write the file as UTF-8 without control characters; `iconv -f latin1 -t "
+                  "utf8` converts one\n");
+}
+
+static void names_hold_what_names_may_hold(void)
+{
+    assert_report("gm: {address: 192.0.2.1}\nhost: a b\n",
+                  "f:2:7: host: 'a b' is not a host or domain name such as pdp.ims.example\n"
+                  "    write a host or domain name such as pdp.ims.example\n");
+    assert_report("gm: {address: 192.0.2.1}\nhost: \"\"\n",
+                  "f:2:7: host: '' is not a host or domain name such as pdp.ims.example\n"
+                  "    write a host or domain name such as pdp.ims.example\n");
+}
+
+static void where_an_option_stands_is_known(void)
+{
+    char text[256];
+    struct buf b = BUF_ON(text);
+    struct conf *c = NULL;
+    struct conf_report report;
+    CU_ASSERT_EQUAL_FATAL(
+        conf_parse(&schema, SPAN("gm:\n  address: 192.0.2.1\n"), "f", &c, &report), 0);
+    conf_put_where(c, "gm.address", &b);
+    buf_putc(&b, ' ');
+    conf_put_where(c, "realm", &b);
+    ASSERT_SPAN_EQ(buf_span(&b), "f:2:3 f");
+    conf_free(c);
+}
+
 static void a_file_that_is_not_there_is_told(void)
 {
     struct conf_report report;
@@ -325,8 +359,9 @@ static void a_file_that_is_not_there_is_told(void)
     CU_ASSERT_EQUAL(conf_load(&schema, "/nonexistent.yaml", &c, &report), -ENOENT);
     conf_report_text(&report, &b);
     ASSERT_SPAN_EQ(buf_span(&b), "/nonexistent.yaml: cannot be read: No such file or directory\n"
-                                 "    make it readable, or name another file\n");
-    CU_ASSERT(conf_load(&schema, "/tmp", &c, &report) < 0);
+                                 "    make it, or name another file\n");
+    CU_ASSERT_EQUAL(conf_load(&schema, "/tmp", &c, &report), -EISDIR);
+    CU_ASSERT_STRING_EQUAL(report.problems[0].remedy, "name a file in it");
 }
 
 static void the_sample_file_is_a_good_file(void)
@@ -421,6 +456,10 @@ TEST_MAIN("common/conf/conf", {"every type is read", every_type_is_read},
            more_problems_than_the_report_holds_are_counted},
           {"secrets come from files that others cannot read",
            secrets_come_from_files_that_others_cannot_read},
+          {"bytes that are no text are found where they are",
+           bytes_that_are_no_text_are_found_where_they_are},
+          {"names hold what names may hold", names_hold_what_names_may_hold},
+          {"where an option stands is known", where_an_option_stands_is_known},
           {"a file that is not there is told", a_file_that_is_not_there_is_told},
           {"the sample file is a good file", the_sample_file_is_a_good_file},
           {"the sample file explains each option", the_sample_file_explains_each_option},

@@ -18,19 +18,38 @@ static void a_port_that_is_taken_is_said(void)
     CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)(void *)&in, sizeof(in)), 0);
     CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)(void *)&in, &n), 0);
     struct addr a = {.family = AF_INET, .port = ntohs(in.sin_port), .ip = {127, 0, 0, 1}};
-    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_DGRAM, &f), -EADDRINUSE);
+    CU_ASSERT_EQUAL(daemon_check_bind("x.y", &a, SOCK_DGRAM, &f), -EADDRINUSE);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "UDP 127.0.0.1:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "ss -lnpu"));
     (void)close(fd);
-    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_DGRAM, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_bind("x.y", &a, SOCK_DGRAM, &f), 0);
 }
 
 static void an_address_that_is_not_here_is_said(void)
 {
     struct daemon_finding f;
     struct addr a = {.family = AF_INET, .port = 5060, .ip = {192, 0, 2, 1}};
-    CU_ASSERT_EQUAL(daemon_check_bind(&a, SOCK_STREAM, &f), -EADDRNOTAVAIL);
+    CU_ASSERT_EQUAL(daemon_check_bind("x.y", &a, SOCK_STREAM, &f), -EADDRNOTAVAIL);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "ip address"));
+}
+
+static void a_peer_that_does_not_answer_is_said(void)
+{
+    struct daemon_finding f = {.option = NULL};
+    struct addr a = {.family = AF_INET, .ip = {127, 0, 0, 1}};
+    struct sockaddr_in name = {.sin_family = AF_INET};
+    socklen_t n = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&name, n), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&name, &n), 0);
+    a.port = ntohs(name.sin_port);
+    CU_ASSERT_EQUAL(daemon_check_peer("pdp.address", &a, &f), -ECONNREFUSED);
+    CU_ASSERT_STRING_EQUAL(f.option, "pdp.address");
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "start it"));
+    CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
+    CU_ASSERT_EQUAL(daemon_check_peer("pdp.address", &a, &f), 0);
+    (void)close(fd);
 }
 
 static void a_directory_is_made_or_its_trouble_said(void)
@@ -39,17 +58,17 @@ static void a_directory_is_made_or_its_trouble_said(void)
     char dir[] = "/tmp/checks_test_XXXXXX", sub[64], file[80];
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
     (void)snprintf(sub, sizeof(sub), "%s/state", dir);
-    CU_ASSERT_EQUAL(daemon_check_directory(sub, &f), 0);
-    CU_ASSERT_EQUAL(daemon_check_directory(sub, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_directory("x.y", sub, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_directory("x.y", sub, &f), 0);
     (void)snprintf(file, sizeof(file), "%s/file", sub);
     (void)fclose(fopen(file, "w"));
-    CU_ASSERT_EQUAL(daemon_check_directory(file, &f), -ENOTDIR);
+    CU_ASSERT_EQUAL(daemon_check_directory("x.y", file, &f), -ENOTDIR);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.text, file));
-    CU_ASSERT_EQUAL(daemon_check_parent(file, &f), 0);
-    CU_ASSERT_EQUAL(daemon_check_parent("/nonexistent/a/b", &f), -ENOENT);
+    CU_ASSERT_EQUAL(daemon_check_parent("x.y", file, &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_parent("x.y", "/nonexistent/a/b", &f), -ENOENT);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "/nonexistent/a"));
-    CU_ASSERT_EQUAL(daemon_check_parent("bare name", &f), 0);
-    CU_ASSERT_EQUAL(daemon_check_directory("/nonexistent/a/b", &f), -ENOENT);
+    CU_ASSERT_EQUAL(daemon_check_parent("x.y", "bare name", &f), 0);
+    CU_ASSERT_EQUAL(daemon_check_directory("x.y", "/nonexistent/a/b", &f), -ENOENT);
     (void)unlink(file);
     (void)rmdir(sub);
     (void)rmdir(dir);
@@ -66,5 +85,6 @@ static void esp_is_there_or_the_remedy_is_said(void)
 
 TEST_MAIN("common/daemon/checks", {"a port that is taken is said", a_port_that_is_taken_is_said},
           {"an address that is not here is said", an_address_that_is_not_here_is_said},
+          {"a peer that does not answer is said", a_peer_that_does_not_answer_is_said},
           {"a directory is made, or its trouble said", a_directory_is_made_or_its_trouble_said},
           {"ESP is there, or the remedy is said", esp_is_there_or_the_remedy_is_said})

@@ -307,7 +307,12 @@ static void each_fault_at_the_start_has_a_message_and_a_status(void)
          "testd: self-test: kernel: FAILED: there is no kernel\n    buy one\n"},
         {"start_fails: true\n", NULL, 1, "testd: it does not start\n    start another\n"},
         {"wort: x\n", NULL, 1, "testd.yaml:1:1: there is no option wort\n    did you mean word?\n"},
-        {"log.file: /nonexistent/log\n", NULL, 1, "the log cannot be opened: /nonexistent/log\n"},
+        {"log.file: /nonexistent/log\n", NULL, 1,
+         "testd.yaml:1:1): the log /nonexistent/log cannot be opened: No such file or directory\n"
+         "    make its directory"},
+        {"ops.metrics: 192.0.2.1:9\n", NULL, 1,
+         "testd.yaml:1:1): the metrics at TCP 192.0.2.1:9 cannot be offered: Cannot assign "
+         "requested address\n    give an address of this machine and a free port\n"},
         {"", "--nonsense", 2, "testd: --nonsense is not an argument; --help lists the arguments\n"},
         {"", "--config", 2, "testd: --config needs a value"},
         {"breaks: true\n", NULL, 1, "\"event\":\"failed\",\"text\":\"it broke\""},
