@@ -301,6 +301,16 @@ static int hop_open(struct hop *h, const struct sip_msg *m, const struct plan *p
 
 /* ---- initial requests ------------------------------------------------------------------------- */
 
+/* RFC 3261 19.1.1: a Request-URI has no headers, whatever the contact was registered with. */
+static struct span request_uri_of(struct span contact)
+{
+    struct sip_uri uri;
+
+    if (sip_uri_split(contact, &uri) != 0 || !uri.headers.p)
+        return contact;
+    return span_sub(contact, 0, (size_t)(uri.headers.p - contact.p) - 1);
+}
+
 static bool plan_ways(struct hop *h, struct sip_msg *m, const struct plan *p)
 {
     bool good = hop_ways(h, p->n_contacts ? (unsigned)p->n_contacts : 1);
@@ -308,7 +318,7 @@ static bool plan_ways(struct hop *h, struct sip_msg *m, const struct plan *p)
     for (size_t i = 0; good && i < p->n_contacts; i++) {
         struct way *w = &h->ways[i];
 
-        w->contact = arena_copy(&m->arena, p->contacts[i].uri);
+        w->contact = arena_copy(&m->arena, request_uri_of(p->contacts[i].uri));
         w->path = arena_copy(&m->arena, p->contacts[i].path);
         w->q = p->contacts[i].q;
         good = w->contact.p && w->path.p;

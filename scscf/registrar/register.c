@@ -78,10 +78,14 @@ static bool read_identities(struct order *o)
         subscribers_find_impu(r->env.subscribers, o->m->to_uri, NULL);
     struct sip_uri to;
 
+    /* RFC 3261 10.2: the address of record; IMS has numbers too. */
+    if (sip_uri_split(o->m->to_uri, &to) != 0 || to.scheme == SIP_SCHEME_OTHER ||
+        to.scheme == SIP_SCHEME_URN)
+        return refuse_malformed(o, "To is no sip: or tel: identity");
     if (o->has_fields) {
         o->impi = o->fields.username;
         o->subscriber = subscribers_find_impi(r->env.subscribers, o->impi);
-    } else if (sip_uri_split(o->m->to_uri, &to) == 0 && to.user.p && to.scheme == SIP_SCHEME_SIP) {
+    } else if (to.user.p && to.scheme == SIP_SCHEME_SIP) {
         o->impi = span_of(to.user.p, (size_t)(to.host.p + to.host.n - to.user.p));
         o->subscriber = subscribers_find_impi(r->env.subscribers, o->impi);
         if (!o->subscriber)

@@ -187,6 +187,100 @@ static void a_draining_server_registers_nobody(void)
     world_close();
 }
 
+/* A REGISTER of bob's with these contacts, challenged and answered. */
+static const char *registered_with(const char *contacts)
+{
+    const struct credentials bob = {BOB_IMPI, "secret", NULL, false};
+    const char *authorization = "", *m = NULL;
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned n = ++w.serial;
+
+        peer_say(&w.pb, &w.s,
+                 "REGISTER sip:" REALM
+                 " SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.12:5070;branch=z9hG4bKt%u\n"
+                 "From: <" BOB ">;tag=f\nTo: <" BOB ">\nCall-ID: torture%u\nCSeq: %u REGISTER\n"
+                 "Path: <sip:term@192.0.2.12:5070;lr>\nRequire: path\n%s\n%s",
+                 n, n / 2, n, contacts, authorization);
+        world_run(20);
+        m = peer_take(&w.pb, "SIP/2.0", NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        if (i == 0)
+            authorization = world_answer(m, &bob);
+    }
+    return m;
+}
+
+static void with_several_contacts(struct scscf_options *o)
+{
+    o->registrar.contacts = 3;
+}
+
+/* RFC 4475 3.1.1.4, 3.3.12, 3.3.13, 3.3.14. */
+static void contacts_come_back_as_they_were_registered(void)
+{
+    static const struct {
+        const char *sent, *first, *second;
+    } rows[] = {
+        {"Contact: sip:+1201@gw.example;unknown", "<sip:+1201@gw.example>;unknown;expires=3600",
+         ""},
+        {"Contact: <sip:+1201@gw.example;unknown>", "<sip:+1201@gw.example;unknown>;expires=3600",
+         ""},
+        {"M: <sip:bob@192.0.2.102:5062?Route=%3Csip:x.example%3E>",
+         "<sip:bob@192.0.2.102:5062?Route=%3Csip:x.example%3E>;expires=3600", ""},
+        {"Contact: <sip:%00@192.0.2.102>\nContact: <sip:%00%00@192.0.2.102>",
+         "<sip:%00%00@192.0.2.102>;expires=3600", "<sip:%00@192.0.2.102>;expires=3600"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *m;
+
+        world_open(with_several_contacts);
+        m = registered_with(rows[i].sent);
+        CU_ASSERT_FATAL(is(m, "200"));
+        CU_ASSERT_STRING_EQUAL(peer_header(m, "Contact", 0), rows[i].first);
+        CU_ASSERT_STRING_EQUAL(peer_header(m, "Contact", 1), rows[i].second);
+        world_close();
+    }
+}
+
+/* RFC 3261 19.1.1: what a contact brought along does not get into a Request-URI, nor a Route. */
+static void headers_of_a_contact_stay_behind(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    world_registered();
+    CU_ASSERT_FATAL(
+        is(registered_with("Contact: <sip:bob@192.0.2.103?Route=%3Csip:x.example%3E>"), "200"));
+    world_request(&w.pa, "MESSAGE", BOB, "c1",
+                  "Route: " ROUTE_ORIG "\nP-Asserted-Identity: <" ALICE ">\n");
+    m = peer_take(&w.pb, "MESSAGE sip:bob@192.0.2.103 SIP/2.0\r\n", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NULL(strstr(m, "x.example"));
+    world_close();
+}
+
+static void register_of(const char *to, const char *authorization, const char *status)
+{
+    peer_say(&w.pb, &w.s,
+             "REGISTER sip:" REALM " SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.12:5070;branch=z9hG4bK%u\n"
+             "From: <http://www.example>;tag=f\nTo: %s\nCall-ID: odd\nCSeq: 1 REGISTER\n"
+             "Contact: <sip:bob@192.0.2.102>\n%s",
+             ++w.serial, to, authorization);
+    world_run(20);
+    CU_ASSERT(is(peer_take(&w.pb, "SIP/2.0", NULL), status));
+}
+
+static void odd_identities_and_credentials(void)
+{
+    world_open(NULL);
+    register_of("isbn:2983792873", "", "400"); /* RFC 4475 3.3.4 */
+    register_of("<urn:service:sos>", "", "400");
+    register_of(BOB, "Authorization: Tomorrow opaque-data=here\n", "401"); /* RFC 4475 3.3.7 */
+    world_close();
+}
+
 TEST_MAIN("flow/scscf/register",
           {"an AKA phone registers with two requests", an_aka_phone_registers_with_two_requests},
           {"a digest phone registers", a_digest_phone_registers},
@@ -196,4 +290,8 @@ TEST_MAIN("flow/scscf/register",
            a_lost_answer_is_sent_again_and_registers_once},
           {"a phone deregisters and is gone", a_phone_deregisters_and_is_gone},
           {"another domain is not registered here", another_domain_is_not_registered_here},
-          {"a draining server registers nobody", a_draining_server_registers_nobody}, )
+          {"a draining server registers nobody", a_draining_server_registers_nobody},
+          {"contacts come back as they were registered",
+           contacts_come_back_as_they_were_registered},
+          {"headers of a contact stay behind", headers_of_a_contact_stay_behind},
+          {"odd identities and credentials", odd_identities_and_credentials})
