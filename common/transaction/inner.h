@@ -66,6 +66,8 @@ struct sip_layer {
     struct map_node *dead;
     struct loop_task reap;
     struct list proxies;
+    struct list acks; /* on their way by TCP */
+    unsigned n_acks;
     struct answer_slot *spare; /* one answer at hand: most are never held */
     uint64_t secret[2];        /* keys branches and tags */
     uint64_t branches;
@@ -93,6 +95,10 @@ struct buf layer_scratch(struct sip_layer *l);
 /* "SIP/2.0/UDP sent-by;branch=..." */
 struct span layer_via(char dst[VIA_MAX], const struct sip_endpoint *e, enum net_proto proto,
                       uint64_t branch);
+/* ---- ack.c ---- */
+
+void acks_free(struct sip_layer *l);
+
 /* ---- server.c ---- */
 
 void server_on_request(struct sip_layer *l, struct sip_msg *m, const struct sip_flow *flow);

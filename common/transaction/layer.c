@@ -67,34 +67,6 @@ int sip_reply_stateless(struct sip_layer *l, const struct sip_msg *request,
     return sip_transport_send(l->t, &to, to.flow.proto, buf_span(&b), NULL, NULL);
 }
 
-int sip_forward_ack(struct sip_layer *l, struct sip_msg *ack, const struct sip_flow *flow,
-                    struct sip_edit *edit, const struct sip_target *target)
-{
-    struct buf out = layer_scratch(l);
-    enum net_proto proto = sip_target_proto(l->t, target, ack->raw.n + VIA_MAX);
-    struct sip_edit own;
-    char via[VIA_MAX];
-    int rc;
-
-    (void)flow; /* the transport has stamped it into the Via */
-    if (ack->max_forwards == 0)
-        return -ELOOP;
-    if (!edit) {
-        sip_edit_init(&own, ack);
-        edit = &own;
-    }
-    /* RFC 3261 16.11: the same branch for the same request */
-    sip_edit_push(edit, SIP_H_VIA,
-                  layer_via(via, target->flow.endpoint, proto,
-                            siphash24(l->secret, ack->branch.p, ack->branch.n)));
-    sip_edit_max_forwards(edit);
-    sip_edit_content_length(edit);
-    rc = sip_edit_render(edit, &out);
-    if (rc < 0)
-        return rc;
-    return sip_transport_send(l->t, target, proto, buf_span(&out), NULL, NULL);
-}
-
 /* ---- from the transport ------------------------------ */
 
 static void on_message(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
@@ -146,6 +118,7 @@ int sip_layer_new(struct sip_transport *t, const struct rnd *rnd,
     l->ops = *ops;
     l->ctx = ctx;
     list_init(&l->proxies);
+    list_init(&l->acks);
     loop_task_init(&l->reap, reap, l);
     pool_init(&l->handles, l->o.servers);
     rnd->fill(rnd->ctx, l->secret, sizeof(l->secret));
@@ -190,6 +163,7 @@ void sip_layer_free(struct sip_layer *l)
     l->closing = true;
     sip_transport_set_user(l->t, NULL, NULL);
     proxies_free(l);
+    acks_free(l);
     bury_all(&l->clients);
     bury_all(&l->servers);
     loop_task_cancel(&l->reap);

@@ -178,8 +178,8 @@ const struct sip_flow *sip_branch_flow(const struct sip_branch *b);
 
 /* ---- without a transaction ---- */
 
-/* An ACK for a 2xx, one hop on: adds Via (same branch for the same ACK), received, Max-Forwards.
- * edit: NULL = none of the role. */
+/* An ACK for a 2xx, one hop on: adds Via (same branch for the same ACK), received, Max-Forwards. A
+ * large one that cannot go by TCP goes by UDP. edit: NULL = none of the role. */
 int sip_forward_ack(struct sip_layer *l, struct sip_msg *ack, const struct sip_flow *flow,
                     struct sip_edit *edit, const struct sip_target *target);
 /* A response to a request that gets no transaction. */

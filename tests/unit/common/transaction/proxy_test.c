@@ -112,7 +112,7 @@ static void proxy_on_request(struct sip_server *s, struct sip_msg *m, const stru
 
 static void proxy_on_ack(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
 {
-    struct sip_target to = house_target(PROXY, CALLEE, flow->proto, 0);
+    struct sip_target to = house_target(PROXY, CALLEE, flow->proto, plan.policy);
 
     (void)ctx;
     n_acks++;
@@ -155,8 +155,10 @@ static void callee_on_request(struct sip_server *s, struct sip_msg *m, const str
 
 static void callee_on_ack(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
 {
-    (void)m, (void)flow, (void)ctx;
+    (void)flow, (void)ctx;
     n_callee_acks++;
+    sip_msg_unref(invite);
+    invite = sip_msg_ref(m);
 }
 
 static void callee_on_cancel(struct sip_server *s, void *ctx)
@@ -721,6 +723,49 @@ static void a_large_request_goes_by_tcp(void)
     end();
 }
 
+static void ack_of_size(size_t n)
+{
+    static char extra[1500];
+    struct buf b = BUF_ON(extra);
+
+    buf_puts(&b, "X-Large: ");
+    while (b.n < n)
+        buf_putc(&b, 'x');
+    buf_puts(&b, "\r\n");
+    extra[b.n] = '\0';
+    caller_sends("ACK", 1, NET_UDP, 70, extra);
+    sim_run(h.sim, 5 * SEC);
+}
+
+/* Phones write ACKs of over a kilobyte, and nobody says that one did not arrive. */
+static void a_large_ack_arrives_with_and_without_tcp(void)
+{
+    begin();
+    plan.policy = SIP_TARGET_LARGE_BY_TCP;
+    ack_of_size(1200);
+    CU_ASSERT_EQUAL(n_callee_acks, 1);
+    CU_ASSERT(span_starts(sip_header_value(invite, SIP_H_VIA), SPAN("SIP/2.0/TCP 192.0.2.2")));
+    callee_without_tcp();
+    sim_run(h.sim, SEC);
+    ack_of_size(1200);
+    CU_ASSERT_EQUAL(n_callee_acks, 2);
+    CU_ASSERT(span_starts(sip_header_value(invite, SIP_H_VIA), SPAN("SIP/2.0/UDP 192.0.2.2")));
+    ack_of_size(12);
+    CU_ASSERT_EQUAL(n_callee_acks, 3);
+    end();
+}
+
+static void an_ack_may_wait_when_the_layer_ends(void)
+{
+    begin();
+    plan.policy = SIP_TARGET_LARGE_BY_TCP;
+    ack_of_size(1200);
+    CU_ASSERT_EQUAL(n_callee_acks, 1);
+    sip_layer_free(h.host[PROXY].l);
+    h.host[PROXY].l = NULL;
+    end();
+}
+
 static void over_tcp_nothing_is_repeated_and_nothing_lingers(void)
 {
     begin();
@@ -1043,6 +1088,8 @@ TEST_MAIN(
     {"without a connection udp is tried where the policy says so",
      without_a_connection_udp_is_tried_where_the_policy_says_so},
     {"a large request goes by tcp", a_large_request_goes_by_tcp},
+    {"a large ACK arrives with and without tcp", a_large_ack_arrives_with_and_without_tcp},
+    {"an ACK may wait when the layer ends", an_ack_may_wait_when_the_layer_ends},
     {"over tcp nothing is repeated and nothing lingers",
      over_tcp_nothing_is_repeated_and_nothing_lingers},
     {"a connection that breaks ends what waits on it",
