@@ -142,7 +142,7 @@ static void remove_network_provided(struct sip_msg *m, struct sip_edit *e)
     }
 }
 
-static void distrust(struct sip_msg *m, struct sip_edit *e)
+void identity_distrust(struct sip_msg *m, struct sip_edit *e)
 {
     remove_all(e, not_from_phone, ARRAY_LEN(not_from_phone));
     remove_named(m, e, not_from_phone_named, ARRAY_LEN(not_from_phone_named));
@@ -157,7 +157,7 @@ int identity_assert_request(const struct identities *ids, struct sip_msg *m, str
 
     if (ids->n == 0)
         return -ENOENT;
-    distrust(m, e);
+    identity_distrust(m, e);
     rc = append_asserted(m, e, uri);
     if (rc == 0)
         *ret_asserted = uri;
@@ -173,7 +173,7 @@ int identity_assert_response(const struct identities *ids, struct span called, s
         return -ENOENT;
     if (index < 0 && called.n)
         index = identity_find(ids, called);
-    distrust(m, e);
+    identity_distrust(m, e);
     return append_asserted(m, e, span_str(ids->uri[index < 0 ? 0 : index]));
 }
 

@@ -40,6 +40,9 @@ int identity_assert_request(const struct identities *ids, struct sip_msg *m, str
  * empty), or the one P-Preferred-Identity asks for. */
 int identity_assert_response(const struct identities *ids, struct span called, struct sip_msg *m,
                              struct sip_edit *e);
+/* Whatever else comes from a phone (REGISTER, ACK): what the phone may not say goes, nothing is put in
+ * its place. */
+void identity_distrust(struct sip_msg *m, struct sip_edit *e);
 /* A message to a phone: what is for the network alone goes, P-Asserted-Identity too when Privacy
  * asks for `id`. */
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e);

@@ -118,7 +118,6 @@ static int put_visited(struct attempt *a, struct sip_msg *m, struct sip_edit *e)
     char room[300];
     struct buf b = BUF_ON(room);
 
-    sip_edit_remove_all(e, SIP_H_P_VISITED_NETWORK_ID);
     if (a->registration->options.visited.n == 0)
         return 0;
     buf_putc(&b, '"');
@@ -134,6 +133,7 @@ static int edit_request(struct attempt *a, struct sip_msg *m, struct sip_edit *e
     int rc;
 
     identity_strip_sec_agree(m, e);
+    identity_distrust(m, e);
     sip_edit_remove_all(e, SIP_H_ROUTE);
     rc = auth_mark_request(m, e, a->spi_ps != 0);
     if (rc == 0)

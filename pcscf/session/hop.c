@@ -456,8 +456,12 @@ static void ack_forward(struct ack *a, const struct sip_target *target)
 
     sip_edit_init(&e, a->m);
     route_pop_own(s, a->m, &e, &own);
-    if (a->from_phone)
+    if (a->from_phone) {
         identity_strip_sec_agree(a->m, &e);
+        identity_distrust(a->m, &e);
+    } else {
+        identity_hide_from_phone(a->m, &e);
+    }
     if (a->sdp)
         sip_edit_body(&e, SPAN_NONE, span_str(a->sdp));
     (void)sip_forward_ack(s->env.layer, a->m, &a->flow, &e, target); /* the 2xx brings it again */

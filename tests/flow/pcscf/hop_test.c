@@ -251,6 +251,30 @@ static const struct message from_phone[] = {
      "-Security-Verify: ipsec-3gpp\n"
      "-P-Preferred-Identity: <tel:+99>\n"
      " Content-Length: ?\n" ASSERTED VECTOR " \n"},
+    {"ACK as long as phones make it",
+     " ACK sip:bob@192.0.2.9:5060;alias=192.0.2.9~31000~2 SIP/2.0\n" OWN_VIA
+     " Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKack\n"
+     "-Max-Forwards: 70\n"
+     "+Max-Forwards: 69\n"
+     "-Route: <sip:mo@192.0.2.10:5062;lr=on;ftag=7b3fae13;rm=8;did=078.654>\n"
+     " Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.4c52>\n"
+     " Route: <sip:mt@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.5c52>\n"
+     "-Proxy-Require: sec-agree\n"
+     "-Require: sec-agree\n"
+     " To: <sip:bob@" DOMAIN ">;tag=4c\n"
+     " From: <tel:+10015550001>;tag=7b\n"
+     " Call-ID: p\n"
+     " CSeq: 1 ACK\n"
+     " Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, UPDATE, INFO, REFER, NOTIFY, MESSAGE, PRACK\n"
+     " Supported: sec-agree\n"
+     "-Security-Verify: ipsec-3gpp;prot=esp;mod=trans;spi-c=102;spi-s=103;port-c=5063;port-s=5062;"
+     "alg=hmac-sha-1-96;ealg=null\n"
+     "-P-Preferred-Identity: <tel:+10015550001>\n"
+     "-P-Asserted-Identity: <sip:mallory@" DOMAIN ">\n"
+     "-P-Charging-Vector: icid-value=forged\n"
+     " X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+     " Content-Length: ?\n"
+     " \n"},
 };
 
 static void from_the_phone(void)
@@ -345,6 +369,18 @@ static const struct message to_phone[] = {
      " <?xml version=\"1.0\"?>\n"
      " <reginfo version=\"0\" state=\"full\">\xc3\xa9\n"
      " </reginfo>"},
+    {"ACK with what is not for phones", " ACK sip:alice@192.0.2.7:31001 SIP/2.0\n" PHONE_VIA
+                                        " Via: SIP/2.0/UDP 192.0.2.20:6060;branch=z9hG4bKa\n"
+                                        "-Max-Forwards: 2\n"
+                                        "+Max-Forwards: 1\n"
+                                        "-Route: $, <sip:192.0.2.10:5062;lr>\n"
+                                        " From: <tel:+10015550002>;tag=41\n"
+                                        " To: <tel:+10015550001>;tag=62\n"
+                                        " Call-ID: m1\n"
+                                        " CSeq: 906778637 ACK\n"
+                                        "-P-Charging-Vector: icid-value=x\n"
+                                        " Content-Length: ?\n"
+                                        " \n"},
 };
 
 static void to_the_phone(void)
@@ -520,7 +556,8 @@ static const struct message first_register = {
     "-v: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKg;rport;keep;transport=UDP\n"
     "+v: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKg;rport=5060;received=192.0.2.7;keep;"
     "transport=UDP\n"
-    "+Path: <sip:*@192.0.2.11:5070;lr>\n" VISITED "-Max-Forwards: 70\n"
+    "+Path: <sip:*@192.0.2.11:5070;lr>\n"
+    "-Max-Forwards: 70\n"
     "+Max-Forwards: 69\n"
     " m: <sip:192.0.2.7:5060>;expires=600000;+sip.instance=\"<urn:gsma:imei:35000000-000001-0>\";"
     "q=1.0\n"
@@ -532,7 +569,8 @@ static const struct message first_register = {
     "-Require: sec-agree\n"
     "+Require: path\n"
     "-Proxy-Require: sec-agree\n"
-    " Supported: path,gruu,sec-agree\n"
+    "-P-Asserted-Identity: <sip:mallory@" DOMAIN ">\n"
+    "-P-Visited-Network-ID: forged\n" VISITED " Supported: path,gruu,sec-agree\n"
     "-Security-Client: ipsec-3gpp; alg=hmac-md5-96; ealg=des-ede3-cbc; spi-c=7001; spi-s=7002;\n"
     "- port-c=31000; port-s=31001, ipsec-3gpp; alg=hmac-sha-1-96; ealg=null; spi-c=7001; "
     "spi-s=7002; port-c=31000; port-s=31001\n" VECTOR " \n"};
