@@ -12,7 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_MAX = 512, RING_DEFAULT = 1 << 20, CUT_ROOM = 24 };
+enum {
+    TEXT_MAX = 512,
+    RING_DEFAULT = 1 << 20,
+    CUT_ROOM = 24,
+    /* Lines below a warning wait so long for others: a write, and two changes between threads, for
+     * each line cost more than all else about it. */
+    GATHER_MS = 50,
+};
 
 const char *const obs_level_names[] = {"error", "warn", "notice", "info", "debug", NULL};
 const char *const obs_format_names[] = {"auto", "logfmt", "json", NULL};
@@ -29,6 +36,7 @@ struct obs_log {
     pthread_cond_t filled;
     pthread_t writer;
     bool threaded, stop;
+    bool urgent;     /* what waits is to be written now */
     int fd, next_fd; /* next_fd: what obs_log_reopen opened, -1 = none; the writer changes over */
     char *ring;
     size_t cap, at, used;
@@ -233,11 +241,30 @@ static bool write_all(int fd, const char *p, size_t n)
     return true;
 }
 
+/* Waits, under the lock, for lines and then for more of them. */
+static void gather(struct obs_log *log)
+{
+    struct timespec until;
+    while (log->used == 0 && !log->stop && log->next_fd < 0)
+        pthread_cond_wait(&log->filled, &log->lock);
+    if (log->urgent || log->stop || log->next_fd >= 0)
+        return;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail with this clock */
+    until.tv_nsec += GATHER_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!log->urgent && !log->stop && log->next_fd < 0) {
+        if (pthread_cond_timedwait(&log->filled, &log->lock, &until) == ETIMEDOUT)
+            break;
+    }
+}
+
 static void *writer_run(void *arg)
 {
     struct obs_log *log = arg;
     pthread_mutex_lock(&log->lock);
     for (;;) {
+        gather(log);
         if (log->next_fd >= 0) {
             if (log->fd != STDERR_FILENO)
                 (void)close(log->fd); /* everything was written to it; nothing else to be done */
@@ -247,10 +274,10 @@ static void *writer_run(void *arg)
         if (log->used == 0) {
             if (log->stop)
                 break;
-            pthread_cond_wait(&log->filled, &log->lock);
             continue;
         }
         size_t n = log->used < log->cap - log->at ? log->used : log->cap - log->at;
+        log->urgent = log->urgent && n < log->used; /* the rest follows from the ring's beginning */
         const char *p = log->ring + log->at;
         int fd = log->fd;
         pthread_mutex_unlock(&log->lock);
@@ -298,21 +325,27 @@ static void tell_drops(struct obs_log *log, const struct timespec *now)
 static void hand_over(struct obs_log *log, const struct timespec *now, enum obs_level level,
                       struct span line)
 {
+    bool wake = false;
     pthread_mutex_lock(&log->lock);
     if (!within_rate(log, now, level)) {
         count_drops(log, 1);
     } else if (log->o.sink) {
         log->o.sink(log->o.ctx, line);
     } else {
+        bool idle = log->used == 0;
         tell_drops(log, now);
         if (line.n <= log->cap - log->used) {
+            bool urgent = level <= OBS_WARN || log->used > log->cap / 2;
+            wake = idle || (urgent && !log->urgent);
+            log->urgent |= urgent;
             ring_put(log, line);
-            pthread_cond_signal(&log->filled);
         } else {
             count_drops(log, 1);
         }
     }
     pthread_mutex_unlock(&log->lock);
+    if (wake)
+        pthread_cond_signal(&log->filled);
 }
 
 void obs_log_write(struct obs_log *log, enum obs_level level, const char *event,
@@ -382,7 +415,11 @@ int obs_log_new(const struct obs_log_options *options, struct obs_log **ret_log)
     bool terminal = log->file && !*log->file && isatty(STDERR_FILENO);
     log->json = options->format == OBS_JSON || (options->format == OBS_AUTO && !terminal);
     (void)pthread_mutex_init(&log->lock, NULL); /* Linux: neither fails with default attributes */
-    (void)pthread_cond_init(&log->filled, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&log->filled, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     int rc = log->program && log->file ? 0 : -ENOMEM;
     if (rc == 0 && !options->sink)
         rc = start_writer(log);

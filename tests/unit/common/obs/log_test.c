@@ -2,9 +2,12 @@
 #include "common/obs/obs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -191,6 +194,58 @@ static void the_thread_writes_all_lines_and_reopens_a_moved_file(void)
     (void)rmdir(dir);
 }
 
+/* Milliseconds until what is logged can be read; ret_lines of it with the first read. */
+static int64_t time_to_reader(struct obs_log *log, int reader, enum obs_level last,
+                              unsigned *ret_lines)
+{
+    struct timespec from, to;
+    char text[1024];
+    (void)clock_gettime(CLOCK_MONOTONIC, &from);
+    OBS_LOG(log, OBS_INFO, "first", OBS_UINT("i", 1));
+    obs_log_write(log, last, "second", NULL, 0);
+    struct pollfd p = {.fd = reader, .events = POLLIN};
+    CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 20000), 1);
+    (void)clock_gettime(CLOCK_MONOTONIC, &to);
+    *ret_lines = 0;
+    for (ssize_t n = read(reader, text, sizeof(text)); n > 0; n--)
+        *ret_lines += text[n - 1] == '\n';
+    return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+}
+
+static void lines_wait_for_others_but_a_warning_for_nobody(void)
+{
+    char dir[] = "/tmp/obs_log_XXXXXX", file[64];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    (void)snprintf(file, sizeof(file), "%s/log", dir);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(file, 0600), 0);
+    int reader = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct obs_log_options o = {
+        .program = "t", .level = OBS_INFO, .format = OBS_JSON, .file = file};
+    struct obs_log *log = NULL;
+    CU_ASSERT_EQUAL_FATAL(obs_log_new(&o, &log), 0);
+    /* A machine that is busy with other things may be late, but not each time. */
+    unsigned together = 0, at_once = 0;
+    for (unsigned i = 0, lines; i < 50 && together == 0; i++) {
+        int64_t ms = time_to_reader(log, reader, OBS_INFO, &lines);
+        together += lines == 2 && ms >= 49;
+        while (lines < 2) {
+            struct pollfd p = {.fd = reader, .events = POLLIN};
+            char c;
+            CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 20000), 1);
+            while (read(reader, &c, 1) == 1)
+                lines += c == '\n';
+        }
+    }
+    for (unsigned i = 0, lines; i < 50 && at_once == 0; i++)
+        at_once += time_to_reader(log, reader, OBS_WARN, &lines) < 40 && lines > 0;
+    CU_ASSERT_EQUAL(together, 1);
+    CU_ASSERT_EQUAL(at_once, 1);
+    obs_log_free(log);
+    (void)close(reader);
+    (void)unlink(file);
+    (void)rmdir(dir);
+}
+
 static void a_file_that_cannot_be_opened_is_an_error(void)
 {
     struct obs_log_options o = {.program = "t", .file = "/nonexistent/dir/log"};
@@ -213,4 +268,6 @@ TEST_MAIN("common/obs/log",
            above_the_rate_lines_are_dropped_and_counted_but_errors_pass},
           {"the thread writes all lines and reopens a moved file",
            the_thread_writes_all_lines_and_reopens_a_moved_file},
+          {"lines wait for others, but a warning for nobody",
+           lines_wait_for_others_but_a_warning_for_nobody},
           {"a file that cannot be opened is an error", a_file_that_cannot_be_opened_is_an_error})
