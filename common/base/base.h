@@ -102,6 +102,8 @@ struct arena {
 };
 
 void arena_init(struct arena *a, size_t limit_bytes);
+/* Starts in room that the caller has and keeps: most arenas then need no memory of their own. */
+void arena_init_in(struct arena *a, void *room, size_t n, size_t limit_bytes);
 void arena_fini(struct arena *a);
 void arena_reset(struct arena *a);
 /* 16-byte aligned, not zeroed; NULL beyond the limit or out of memory. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <sanitizer/asan_interface.h> /* nothing without it */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -105,6 +106,19 @@ void arena_init(struct arena *a, size_t limit_bytes)
     *a = (struct arena){.limit = limit_bytes};
 }
 
+void arena_init_in(struct arena *a, void *room, size_t n, size_t limit_bytes)
+{
+    size_t skip = -(uintptr_t)room & 15;
+
+    arena_init(a, limit_bytes);
+    if (n > skip) {
+        a->at = (char *)room + skip;
+        a->end = (char *)room + n;
+        /* What is read behind its bytes is still found, although there is room. */
+        ASAN_POISON_MEMORY_REGION(a->at, (size_t)(a->end - a->at));
+    }
+}
+
 void arena_fini(struct arena *a)
 {
     while (a->head) {
@@ -152,6 +166,7 @@ void *arena_alloc(struct arena *a, size_t n)
     }
     void *p = a->at;
 
+    ASAN_UNPOISON_MEMORY_REGION(p, n);
     a->at += n;
     a->used += n;
     return p;

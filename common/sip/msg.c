@@ -10,6 +10,8 @@
 
 #define LINES_MAX  256 /* bound of sip_limits.lines: the index is built on the stack */
 #define STAMP_ROOM 80  /* behind the bytes, for sip_msg_stamp_source */
+#define ARENA_ROOM 768 /* behind that: what most messages need for texts of edits */
+#define UNIT       512 /* messages take whole ones */
 #define TAG_MAX    256
 
 struct scan {
@@ -457,7 +459,10 @@ static void read_headers(struct scan *s, struct sip_msg *m)
 static struct sip_msg *msg_new(const struct scan *s)
 {
     size_t lines = s->n * sizeof(struct sip_line);
-    struct sip_msg *m = malloc(sizeof(*m) + lines + s->raw.n + STAMP_ROOM);
+    size_t used = sizeof(struct sip_msg) + lines + s->raw.n + STAMP_ROOM;
+    /* Few sizes: what one message leaves, the next fits into without a search through the heap. */
+    size_t size = (used + ARENA_ROOM + UNIT - 1) / UNIT * UNIT;
+    struct sip_msg *m = malloc(size);
     char *bytes;
 
     if (!m)
@@ -475,7 +480,7 @@ static struct sip_msg *msg_new(const struct scan *s)
     m->start_line_end = s->start_line_end;
     m->headers_end = s->headers_end;
     m->max_forwards = -1;
-    arena_init(&m->arena, 512 * 1024);
+    arena_init_in(&m->arena, (char *)m + used, size - used, 512 * 1024);
     return m;
 }
 

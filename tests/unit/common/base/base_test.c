@@ -63,6 +63,23 @@ static void the_arena_stops_at_its_limit(void)
     arena_fini(&a);
 }
 
+static void an_arena_starts_in_the_room_it_is_given(void)
+{
+    _Alignas(16) char room[129];
+    struct arena a;
+
+    arena_init_in(&a, room + 1, sizeof(room) - 1, 4096); /* from room + 16: 113 octets */
+    CU_ASSERT_PTR_EQUAL(arena_alloc(&a, 100), room + 16);
+    char *more = arena_alloc(&a, 100);
+    CU_ASSERT_PTR_NOT_NULL(more);
+    CU_ASSERT(more < room || more >= room + sizeof(room));
+    CU_ASSERT_PTR_NULL(arena_alloc(&a, 4096));
+    arena_fini(&a);
+    arena_init_in(&a, room + 1, 15, 4096); /* nothing left of it once aligned */
+    CU_ASSERT_PTR_NOT_NULL(arena_alloc(&a, 1));
+    arena_fini(&a);
+}
+
 struct number {
     struct map_node node;
     uint32_t value;
@@ -268,6 +285,7 @@ TEST_MAIN("common/base", {"numbers are digits only", numbers_are_digits_only},
           {"cutting ends with NULL", cutting_ends_with_null},
           {"a full buffer drops the write whole", a_full_buffer_drops_the_write_whole},
           {"the arena stops at its limit", the_arena_stops_at_its_limit},
+          {"an arena starts in the room it is given", an_arena_starts_in_the_room_it_is_given},
           {"a map of many finds every one", a_map_of_many_finds_every_one},
           {"siphash gives the reference value", siphash_gives_the_reference_value},
           {"a handle dies with its object", a_handle_dies_with_its_object},
