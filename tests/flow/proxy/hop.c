@@ -303,7 +303,18 @@ static void put_stamped_via(struct buf *b, struct span line)
 {
     struct span value = value_of(line),
                 first = span_trim(span_sub(value, 0, span_find(value, ',')));
-    size_t rport = find_text(first, ";rport");
+    size_t rport = find_text(first, ";rport"), received = find_text(first, ";received=");
+
+    if (received < first.n) { /* whatever somebody said before */
+        struct span rest = span_sub(first, received + 1, first.n);
+        size_t end = received + 1 + span_find(rest, ';');
+
+        buf_put(b, span_sub(line, 0, (size_t)(first.p - line.p) + received));
+        buf_put(b, span_sub(first, end, first.n));
+        buf_puts(b, ";received=192.0.2.1");
+        buf_put(b, span_sub(line, (size_t)(first.p - line.p) + first.n, line.n));
+        return;
+    }
 
     if (rport < first.n)
         put_after(b, line, span_sub(first, 0, rport + sizeof(";rport") - 1),

@@ -7,80 +7,14 @@
 #include <stdlib.h>
 
 #include "common/sip/sip.h"
+#include "tests/support/odd.h"
 #include "tests/support/suite.h"
 
-/* A byte of the tables that becomes NUL. */
-#define NUL "\x1a"
-
-#define DROP 0
-#define GOOD 1
-
-struct row {
-    const char *name;
-    unsigned verdict; /* GOOD, DROP, or the status it is answered with */
-    /* Lines without their CRLF; NULL = the plain one, "" = none. */
-    const char *start, *via, *hops, *from, *to, *call_id, *cseq, *more, *length, *body;
-    const char *end; /* instead of the empty line */
-};
-
-static const struct row plain_request = {
-    .start = "OPTIONS sip:bob@home.example SIP/2.0",
-    .via = "Via: SIP/2.0/UDP ue.example:5061;branch=z9hG4bKq1w2",
-    .hops = "Max-Forwards: 68",
-    .from = "From: \"Alice\" <sip:alice@home.example>;tag=8x7",
-    .to = "To: <sip:bob@home.example>",
-    .call_id = "Call-ID: 4d-torture@ue.example",
-    .cseq = "CSeq: 21 OPTIONS",
-};
-
-static const struct row plain_response = {
-    .start = "SIP/2.0 200 OK",
-    .via = "Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKp0\r\n"
-           "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKq1w2",
-    .hops = "",
-    .from = "From: <sip:alice@home.example>;tag=8x7",
-    .to = "To: <sip:bob@home.example>;tag=b-1",
-    .call_id = "Call-ID: 4d-torture@ue.example",
-    .cseq = "CSeq: 21 OPTIONS",
-};
-
 static char text[70000];
-static size_t text_n;
 
-static void put(const char *line, const char *otherwise, const char *end)
+static struct span write_row(const struct odd *r)
 {
-    const char *s = line ? line : otherwise;
-
-    if (!s || !*s)
-        return;
-    for (; *s; s++)
-        text[text_n++] = *s == *NUL ? '\0' : *s;
-    for (; *end; end++)
-        text[text_n++] = *end;
-}
-
-/* Into text. */
-static struct span write_row(const struct row *r)
-{
-    bool response = r->start && strncmp(r->start, "SIP/", 4) == 0;
-    const struct row *p = response ? &plain_response : &plain_request;
-    char length[40];
-
-    text_n = 0;
-    put(r->start, p->start, "\r\n");
-    put(r->via, p->via, "\r\n");
-    put(r->hops, p->hops, "\r\n");
-    put(r->from, p->from, "\r\n");
-    put(r->to, p->to, "\r\n");
-    put(r->call_id, p->call_id, "\r\n");
-    put(r->cseq, p->cseq, "\r\n");
-    put(r->more, NULL, "\r\n");
-    snprintf(length, sizeof(length), "Content-Length: %zu", r->body ? strlen(r->body) : 0);
-    put(r->length, length, "\r\n");
-    put(r->end, "\r\n", "");
-    put(r->body, NULL, "");
-    CU_ASSERT_FATAL(text_n < sizeof(text));
-    return span_of(text, text_n);
+    return odd_write(r, NULL, text, sizeof(text));
 }
 
 /* ---- what a hop does ------------------------------ */
@@ -164,7 +98,7 @@ static const char *answer(const struct sip_msg *m, const struct sip_reject *reje
     return reject->reason[0] ? NULL : "no reason";
 }
 
-static void judge(const struct row *r, struct span raw, size_t own)
+static void judge(const struct odd *r, struct span raw, size_t own)
 {
     struct sip_reject reject = {.status = 999};
     struct sip_msg *m = NULL;
@@ -188,7 +122,7 @@ static void judge(const struct row *r, struct span raw, size_t own)
     sip_msg_unref(m);
 }
 
-static void judge_rows(const struct row *rows, size_t n)
+static void judge_rows(const struct odd *rows, size_t n)
 {
     CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
     for (size_t i = 0; i < n; i++) {
@@ -204,7 +138,7 @@ static void judge_rows(const struct row *rows, size_t n)
 
 /* ---- RFC 4475 3.1.1, 3.3, 3.4: odd but good ------------------------------ */
 
-static const struct row good_rows[] = {
+static const struct odd good_rows[] = {
     {"white space and folding wherever they are allowed", GOOD,
      .start = "INVITE sip:bob@home.example;odd SIP/2.0",
      .via = "vIa  :  SIP /\t2.0\r\n / UDP\r\n\t192.0.2.9 ;branch = old-style\r\n"
@@ -221,7 +155,7 @@ static const struct row good_rows[] = {
      .start = "-.!%*_+`'~Odd09 sip:u_(n)!~*'&=+$,;?/%20:p&=+$,@home.example SIP/2.0",
      .via = "Via: SIP/2.0/TCP ue.example;branch=z9hG4bK-.!%*_+`'~", .hops = "Max-Forwards: 255",
      .from = "From: a1~ b2'+_ c3*%!.- <sip:alice@home.example>;-.!%*_+`'~=\"\xd0\xb6\";tag=_",
-     .to = "To: \"\\\x07 \\" NUL " \\\x7f\" <sip:u_(n)!~*'&=+$,;?/@home.example>",
+     .to = "To: \"\\\x07 \\" ODD_NUL " \\\x7f\" <sip:u_(n)!~*'&=+$,;?/@home.example>",
      .call_id = "Call-ID: w%-!.*_+'@w`~)(><:\\/\"][?}{", .cseq = "CSeq: 13 -.!%*_+`'~Odd09",
      .more = "-.!%*_+`'~:\xef\xbb\xbf\xe5\xa4\xa7"},
     {"escapes stay as they are, also a loose-routing flag in disguise", GOOD,
@@ -318,7 +252,7 @@ static void test_good(void)
 
 /* ---- RFC 4475 3.1.2, 3.2, 3.3: bad ------------------------------ */
 
-static const struct row bad_rows[] = {
+static const struct odd bad_rows[] = {
     {"separators without values in Via and Contact", 400,
      .via = "Via: SIP/2.0/UDP 192.0.2.15;;,;,,", .more = "Contact: \"A\" <sip:a@b.example>;;;;"},
     {"Content-Length larger than what came", 400, .length = "Content-Length: 9999", .body = SDP},
@@ -366,10 +300,10 @@ static const struct row bad_rows[] = {
     {"no line is empty", 400, .end = "", .length = ""},
     {"a line that ends in LF", 400, .more = "X: y\nZ: z"},
     {"a CR within a line", 400, .more = "X: y\rZ: z"},
-    {"a NUL within a value", 400, .more = "X: y" NUL "z"},
-    {"a NUL that hides lines", 400, .more = "X: y" NUL "\r\nRoute: <sip:p.example;lr>"},
+    {"a NUL within a value", 400, .more = "X: y" ODD_NUL "z"},
+    {"a NUL that hides lines", 400, .more = "X: y" ODD_NUL "\r\nRoute: <sip:p.example;lr>"},
     {"a NUL in a quoted string nobody escaped", 400,
-     .from = "From: \"a" NUL "\" <sip:a@b.c>;tag=1"},
+     .from = "From: \"a" ODD_NUL "\" <sip:a@b.c>;tag=1"},
     {"a line without a colon", 400, .more = "Nothing"},
     {"a name with a space", 400, .more = "Some Name: x"},
     {"a first line that is folded", 400, .start = "OPTIONS sip:bob@home.example SIP/2.0\r\n x"},
@@ -410,7 +344,7 @@ static void test_bad(void)
 
 /* ---- RFC 5118 ------------------------------ */
 
-static const struct row ipv6_rows[] = {
+static const struct odd ipv6_rows[] = {
     {"4.1 an address in brackets", GOOD, .start = "REGISTER sip:[2001:db8::53] SIP/2.0",
      .via = "Via: SIP/2.0/UDP [2001:db8::7:1];branch=z9hG4bKa", .cseq = "CSeq: 21 REGISTER",
      .more = "Contact: \"A\" <sip:alice@[2001:db8::7]>"},
@@ -458,7 +392,7 @@ static void test_ipv6(void)
 /* RFC 4475 3.1.1.8: what follows the Content-Length in a datagram is none of it. */
 static void test_trailing_octets(void)
 {
-    static const struct row r = {"two requests in a datagram", GOOD, .body = "one"};
+    static const struct odd r = {"two requests in a datagram", GOOD, .body = "one"};
     struct span raw = write_row(&r);
     size_t own = raw.n;
 
@@ -469,8 +403,8 @@ static void test_trailing_octets(void)
 /* RFC 4475 3.1.1.2 and identity: what escapes stand for is never cut short. */
 static void test_nothing_is_truncated(void)
 {
-    static const struct row r = {"NULs", GOOD,
-                                 .from = "From: \"a\\" NUL "z\" <sip:a%00z@b.c>;tag=1"};
+    static const struct odd r = {"NULs", GOOD,
+                                 .from = "From: \"a\\" ODD_NUL "z\" <sip:a%00z@b.c>;tag=1"};
     struct span raw = write_row(&r);
     struct sip_reject reject;
     struct sip_name_addr na;
@@ -489,11 +423,11 @@ static void test_nothing_is_truncated(void)
 }
 
 /* n times `piece` between a head and a tail, as one line or several. */
-static const struct row *many(const char *name, unsigned verdict, const char *head,
+static const struct odd *many(const char *name, unsigned verdict, const char *head,
                               const char *piece, size_t n, const char *tail)
 {
     static char line[69000];
-    static struct row r;
+    static struct odd r;
     struct buf b = {line, 0, sizeof(line) - 1, false};
 
     buf_puts(&b, head);
@@ -502,11 +436,11 @@ static const struct row *many(const char *name, unsigned verdict, const char *he
     buf_puts(&b, tail);
     CU_ASSERT_FATAL(!b.overflow);
     line[b.n] = '\0';
-    r = (struct row){.name = name, .verdict = verdict, .more = line};
+    r = (struct odd){.name = name, .verdict = verdict, .more = line};
     return &r;
 }
 
-static void judge_one(const struct row *r)
+static void judge_one(const struct odd *r)
 {
     struct span raw = write_row(r);
 
