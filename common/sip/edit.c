@@ -264,6 +264,12 @@ void sip_edit_body(struct sip_edit *e, struct span type, struct span body)
         sip_edit_bytes(e, e->m->body, body);
 }
 
+void sip_edit_body_part(struct sip_edit *e, struct span part, struct span text)
+{
+    set_length(e, e->m->body.n - part.n + text.n);
+    sip_edit_bytes(e, part, text);
+}
+
 void sip_edit_max_forwards(struct sip_edit *e)
 {
     const struct sip_line *line = sip_line_first(e->m, SIP_H_MAX_FORWARDS);

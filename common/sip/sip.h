@@ -224,6 +224,19 @@ struct sip_via {
 int sip_via_parse(struct span value, struct sip_via *ret_via);
 int sip_via_split(struct span value, struct sip_via *ret_via);
 
+/* ---- bodies ------------------------------ */
+
+enum sip_body {
+    SIP_BODY_NONE,  /* none of that type */
+    SIP_BODY_FOUND, /* the one */
+    /* Two of them, a multipart in a multipart or a broken one, sealed (S/MIME) or encoded, or a body
+     * without Content-Type: what a receiver takes from it cannot be told. */
+    SIP_BODY_UNREADABLE,
+};
+/* The body of that type ("application/sdp"), or the part of a multipart body (RFC 5621 3.1) that is.
+ * *ret_content lies in m->body. */
+enum sip_body sip_body_find(const struct sip_msg *m, struct span type, struct span *ret_content);
+
 /* ---- edits: forward by copying byte ranges ------------------------------ */
 
 #define SIP_EDIT_VALUES 128 /* of one line; the limits allow 65 */
@@ -266,6 +279,8 @@ void sip_edit_remove_token(struct sip_edit *e, enum sip_header id, struct span t
 void sip_edit_bytes(struct sip_edit *e, struct span part, struct span text);
 /* Replaces the body and mends Content-Length; type: p = NULL keeps Content-Type. */
 void sip_edit_body(struct sip_edit *e, struct span type, struct span body);
+/* Replaces a part of the body (sip_body_find) and mends Content-Length. */
+void sip_edit_body_part(struct sip_edit *e, struct span part, struct span text);
 /* Adds Content-Length when the message came without, as it may over UDP but not over a stream. */
 void sip_edit_content_length(struct sip_edit *e);
 /* Max-Forwards minus one, or a line with 70 (RFC 3261 16.6 step 3). */

@@ -23,6 +23,15 @@ static void must(bool ok)
         abort();
 }
 
+static void find_body(const struct sip_msg *m)
+{
+    struct span part;
+
+    if (sip_body_find(m, SPAN("application/sdp"), &part) != SIP_BODY_FOUND)
+        return;
+    must(part.p >= m->body.p && part.p + part.n <= m->body.p + m->body.n);
+}
+
 static void walk_values(struct sip_msg *m)
 {
     for (int id = 1; id < SIP_H_COUNT; id++) {
@@ -103,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (rc == 0) {
         walk_values(m);
+        find_body(m);
         proxy(m);
     }
     sip_msg_unref(m);
