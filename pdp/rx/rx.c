@@ -154,14 +154,28 @@ static const char *reason_of(int rc)
     }
 }
 
+/* TS 29.214 4.4.2: what is preliminary is judged. It changes nothing where more is known: media goes on as it was
+ * agreed last, until the new offer is answered. */
+static bool is_only_asked(const struct grant *g, const struct grant_terms *terms)
+{
+    return g && g->final && !terms->final;
+}
+
 static void on_aar(struct rx *rx, struct handle request, const struct diameter_request *req)
 {
     struct grant *g = grants_find(rx->grants, req->session_id);
-    struct policy_decision *d = calloc(1, sizeof(*d));
-    struct question *q = calloc(1, sizeof(*q));
+    struct policy_decision *d;
+    struct question *q;
     struct grant_terms terms;
     int rc;
 
+    if (g && !span_eq_nocase(span_str(g->af_host), req->origin_host)) {
+        answer_result(rx, request, DIAMETER_UNKNOWN_SESSION_ID, "the session is another node's");
+        tell(rx, RX_REFUSED, req, NULL, "the session is another node's");
+        return;
+    }
+    d = calloc(1, sizeof(*d));
+    q = calloc(1, sizeof(*q));
     if (!d || !q) {
         free(d);
         free(q);
@@ -185,12 +199,16 @@ static void on_aar(struct rx *rx, struct handle request, const struct diameter_r
                                           req->aar.info_status.v != RX_PRELIMINARY,
                                  .n_flows = d->n_flows,
                                  .flows = d->flows};
+    if (is_only_asked(g, &terms)) {
+        answer_grant(rx, request, g);
+        free(d);
+        free(q);
+        return;
+    }
     *q = (struct question){.rx = rx, .request = request, .event = g ? RX_CHANGED : RX_GRANTED};
     list_add_tail(&rx->questions, &q->item);
     /* An initial AAR of a session we have is one that was sent again (RFC 6733 5.5.4). */
-    if (g && !span_eq_nocase(span_str(g->af_host), req->origin_host))
-        rc = -EACCES;
-    else if (g)
+    if (g)
         rc = grant_change(g, &terms, on_granted, q);
     else
         rc = grant_issue(rx->grants, &terms, on_granted, q);
@@ -199,11 +217,6 @@ static void on_aar(struct rx *rx, struct handle request, const struct diameter_r
         return;
     list_del(&q->item);
     free(q);
-    if (rc == -EACCES) {
-        answer_result(rx, request, DIAMETER_UNKNOWN_SESSION_ID, "the session is another node's");
-        tell(rx, RX_REFUSED, req, NULL, "the session is another node's");
-        return;
-    }
     answer_result(rx, request, result_of(rc), reason_of(rc));
     tell(rx, RX_TROUBLE, req, NULL, reason_of(rc));
 }

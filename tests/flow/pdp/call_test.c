@@ -499,6 +499,33 @@ static void a_refused_update_leaves_the_call_as_it_was(void)
     world_close(&w);
 }
 
+static void a_change_that_is_only_asked_about_changes_nothing(void)
+{
+    struct world w;
+    struct outcome call;
+    struct diameter_request *r;
+
+    world_open(&w, "bandwidth: { audio: 64 }");
+    call = granted_call(&w);
+    CU_ASSERT_EQUAL(edge_asks(&w, &call), DIAMETER_SUCCESS);
+    /* the offer of a re-INVITE: half of the flows, held */
+    r = aar("af;1", RX_PRELIMINARY, RX_DISABLED);
+    r->aar.components[0].n_flows = 0;
+    CU_ASSERT_EQUAL(send_and_wait(&w, w.af, r), DIAMETER_SUCCESS);
+    CU_ASSERT(span_eq(span_of(call.token, call.n_token), span_of(w.last.token, w.last.n_token)));
+    CU_ASSERT_EQUAL(w.events[RX_CHANGED], 0);
+    sim_run(w.sim, 10 * SEC);
+    CU_ASSERT_EQUAL(edge_asks(&w, &call), DIAMETER_SUCCESS);
+    CU_ASSERT_EQUAL(w.last.n_permitted, 2);
+    /* one that may not be */
+    r = aar("af;1", RX_PRELIMINARY, RX_ENABLED);
+    r->aar.components[0].bandwidth_ul = DIAMETER_U32(900000);
+    CU_ASSERT_EQUAL(send_and_wait(&w, w.af, r), 0);
+    CU_ASSERT_EQUAL(w.last.experimental, DIAMETER_RX_SERVICE_NOT_AUTHORIZED);
+    CU_ASSERT_EQUAL(edge_asks(&w, &call), DIAMETER_SUCCESS);
+    world_close(&w);
+}
+
 static void an_operator_revokes_and_both_sides_hear_of_it(void)
 {
     struct world w;
@@ -624,6 +651,8 @@ TEST_MAIN("pdp/call", {"a call from AAR to STR", a_call_from_aar_to_str},
           {"on hold the edge is asked to look again", on_hold_the_edge_is_asked_to_look_again},
           {"a refused update leaves the call as it was",
            a_refused_update_leaves_the_call_as_it_was},
+          {"a change that is only asked about changes nothing",
+           a_change_that_is_only_asked_about_changes_nothing},
           {"an operator revokes and both sides hear of it",
            an_operator_revokes_and_both_sides_hear_of_it},
           {"an AF that vanished keeps its tokens until they expire",
