@@ -257,14 +257,16 @@ static void on_verdict(void *ctx, enum gate_verdict verdict, const char *detail)
 
     s->ng = NULL;
     (void)span_copy(span_str(gate_token_name(s->gate)), s->token, sizeof(s->token));
-    if (verdict != GATE_GRANTED) {
+    if (verdict != GATE_GRANTED && verdict != GATE_HELD) {
         s->control->counters.commands_refused++;
         session_tell(s, CONTROL_REFUSED, detail);
         ng_answer_error(ng, s->ng_id, detail);
         return;
     }
-    s->authorized = true;
-    session_tell(s, CONTROL_AUTHORIZED, "");
+    if (verdict == GATE_GRANTED) {
+        s->authorized = true;
+        session_tell(s, CONTROL_AUTHORIZED, "");
+    }
     ng_put_begin(&b, 'd');
     ng_put_count(&b, "gates", gate_up_count(s->gate));
     ng_put_pair(&b, "result", SPAN("ok"));

@@ -15,7 +15,7 @@ const char *gate_verdict_name(enum gate_verdict v)
     static const char *const names[GATE_VERDICTS] = {
         [GATE_GRANTED] = "granted", [GATE_REFUSED] = "refused",     [GATE_SILENT] = "silent",
         [GATE_NO_PDP] = "no-pdp",   [GATE_BAD_TOKEN] = "bad-token", [GATE_NO_FLOWS] = "no-flows",
-        [GATE_BROKEN] = "broken",
+        [GATE_HELD] = "held",       [GATE_BROKEN] = "broken",
     };
     return names[v];
 }
@@ -124,6 +124,7 @@ int gate_set_flows(struct gate *gate, const struct gate_flow *flows, size_t n)
     free(gate->flows);
     gate->flows = list;
     gate->n_flows = n;
+    gate->agreed = true;
     gate_apply(gate);
     return 0;
 }
@@ -146,7 +147,8 @@ static void on_tell(struct loop_task *t, void *ctx)
         [GATE_GRANTED] = "granted",
         [GATE_NO_PDP] = "no connection to the PDP",
         [GATE_BAD_TOKEN] = "authorization-token is no RFC 3520 AUTH_SESSION element",
-        [GATE_NO_FLOWS] = "nothing to authorize: the offer is not answered, or all media is held",
+        [GATE_NO_FLOWS] = "nothing to authorize: the offer is not answered",
+        [GATE_HELD] = "nothing flows now",
     };
 
     (void)t;
@@ -184,7 +186,7 @@ int gate_authorize(struct gate *gate, struct span octets,
     gate->done = done;
     gate->done_ctx = ctx;
     if (!gate_has_flows(gate)) {
-        tell_later(gate, GATE_NO_FLOWS);
+        tell_later(gate, gate->agreed ? GATE_HELD : GATE_NO_FLOWS);
         return 0;
     }
     if (g->options.mode == GATE_OPEN) {

@@ -39,7 +39,8 @@ enum gate_verdict {
     GATE_NO_PDP,    /* nobody to ask */
     GATE_BAD_TOKEN, /* no RFC 3520 element */
     GATE_NO_FLOWS,  /* nothing to authorize yet: no answer to the offer */
-    GATE_BROKEN,    /* the answer cannot be understood; no memory */
+    GATE_HELD, /* nothing to authorize now: what was agreed is on hold or refused; no gate is up */
+    GATE_BROKEN, /* the answer cannot be understood; no memory */
     GATE_VERDICTS
 };
 const char *gate_verdict_name(enum gate_verdict v); /* "granted", ... */

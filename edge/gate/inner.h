@@ -35,6 +35,7 @@ struct gate {
     void *user;
     struct flow *flows;
     size_t n_flows;
+    bool agreed; /* flows were set once, perhaps none */
 
     /* the Diameter session, from the first QAR on */
     struct map_node node;

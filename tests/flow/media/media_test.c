@@ -410,6 +410,31 @@ static void hold_and_move(void)
     finish();
 }
 
+/* "a=inactive" with RTP and RTCP on one port: nothing flows at all. */
+static void hold_all(void)
+{
+    struct secret token;
+
+    begin();
+    phone_calls();
+    CU_ASSERT_EQUAL(ask_pdp(PHONE_SDP("4000", ""), to_phone, true), AUTHORIZE_GRANTED);
+    token = verdict.token;
+    CU_ASSERT_EQUAL(hand_over(&token), MEDIA_OK);
+    CU_ASSERT_TRUE(offer(true, PHONE_SDP("4000", "a=inactive\r\na=rtcp-mux\r\n")));
+    CU_ASSERT_TRUE(answer(false, CORE_SDP("a=inactive\r\na=rtcp-mux\r\n")));
+    CU_ASSERT_EQUAL(ask_pdp(PHONE_SDP("4000", "a=inactive\r\na=rtcp-mux\r\n"), sdp_back, true),
+                    AUTHORIZE_GRANTED);
+    CU_ASSERT_EQUAL(hand_over(&token), MEDIA_OK);
+    CU_ASSERT_FALSE(up(to_phone, ACCESS) || up(to_core, CORE));
+    sim_run(sim, 10 * SEC);
+    CU_ASSERT_FALSE(up(to_phone, ACCESS) || up(to_core, CORE));
+    phone_calls();
+    CU_ASSERT_EQUAL(ask_pdp(PHONE_SDP("4000", ""), to_phone, true), AUTHORIZE_GRANTED);
+    CU_ASSERT_EQUAL(hand_over(&token), MEDIA_OK);
+    CU_ASSERT_TRUE(up(to_phone, ACCESS) && up(to_core, CORE));
+    finish();
+}
+
 static void other_flows(void)
 {
     struct secret token;
@@ -481,6 +506,7 @@ TEST_MAIN("flow/media",
           {"a phone is called: the token goes with the offer, the gates wait for the answer",
            a_phone_is_called},
           {"hold, and back on another port", hold_and_move},
+          {"all media on hold, and back", hold_all},
           {"a token is good for its own flows only", other_flows},
           {"the P-CSCF ends its AF session only: the PDP has the gates lowered", af_goes},
           {"a long call's authorization is renewed", a_long_call},

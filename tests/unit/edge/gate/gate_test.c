@@ -288,6 +288,10 @@ static void fails_closed(void)
     authorize(&token);
     sim_run(sim, MSEC);
     CU_ASSERT_EQUAL(said, GATE_NO_FLOWS);
+    CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 0), 0); /* answered, and all refused */
+    authorize(&token);
+    sim_run(sim, MSEC);
+    CU_ASSERT_EQUAL(said, GATE_HELD);
     CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 2), 0);
     CU_ASSERT_EQUAL(gate_authorize(gate, SPAN("no token"), on_done, &net), 0);
     sim_run(sim, MSEC);
@@ -312,7 +316,7 @@ static void fails_closed(void)
     sim_run(sim, 3 * SEC);
     CU_ASSERT_EQUAL(said, GATE_NO_PDP);
     CU_ASSERT_FALSE(up(0) || up(1));
-    CU_ASSERT_EQUAL(told, 5);
+    CU_ASSERT_EQUAL(told, 6);
     CU_ASSERT_EQUAL(gates_counters(gates)->verdict[GATE_SILENT], 1);
 
     diameter_sim_connected(pdp, true);
