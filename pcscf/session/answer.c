@@ -22,7 +22,8 @@ static void set_hops(struct hop *h, struct sip_dialog *d, struct sip_branch *bra
     sip_dialog_set_hop(d, sip_side_other(phone_side), &core);
 }
 
-static void note_dialog(struct hop *h, const struct sip_answer *a)
+/* The dialog an answer is in; NULL when it is in none. */
+static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
 {
     struct session *s = h->session;
     struct sip_server *server = sip_server_find(s->env.layer, a->server);
@@ -31,14 +32,14 @@ static void note_dialog(struct hop *h, const struct sip_answer *a)
     bool fresh;
 
     if (!server || !a->m->to_tag.p)
-        return;
+        return NULL;
     if (!h->initial) {
         if (h->dialog)
             (void)sip_dialog_on_response(h->dialog, h->side, sip_server_request(server), a->m);
-        return;
+        return h->dialog;
     }
     if (sip_dialog_open(s->dialogs, leg->side, sip_server_request(server), a->m, 2, &d) != 0)
-        return; /* at the bound: the call goes on, it cannot be ended from here */
+        return NULL; /* at the bound: the call goes on, it cannot be ended from here */
     fresh = sip_dialog_user(d) == NULL;
     if (fresh) {
         sip_dialog_set_user(d, leg);
@@ -50,20 +51,23 @@ static void note_dialog(struct hop *h, const struct sip_answer *a)
         leg->answered_at = loop_now(s->env.loop);
         session_tell(s, SESSION_CALL_ANSWERED, leg, SPAN(""));
     }
+    return d;
 }
 
-static void put_token(struct hop *h, struct sip_answer *a)
+/* Who sent a 2xx that will not be passed on gets its ACK (RFC 3261 13.2.2.4). */
+static void acknowledge(struct hop *h)
 {
-    size_t room = 2 * SECRET_MAX + 8;
-    struct buf hex = {arena_alloc(&a->m->arena, room), 0, room, false};
+    struct sip_dialog *d = h->initial ? h->leg->confirmed : h->dialog;
+    enum sip_side to = h->initial ? SIP_CALLEE : sip_side_other(h->side);
+    char room[4096];
+    struct buf b = BUF_ON(room);
 
-    if (!h->from_phone || !h->leg || h->leg->token.n == 0 || !hex.p)
-        return;
-    buf_hex(&hex, h->leg->token.bytes, h->leg->token.n);
-    sip_edit_append(a->edit, SIP_H_P_MEDIA_AUTHORIZATION, buf_span(&hex));
+    if (d && sip_dialog_request(d, to, SIP_ACK, SPAN_NONE, SPAN_NONE, &b) == 0)
+        (void)sip_uac_send(h->session->env.layer, buf_span(&b), &sip_dialog_side(d, to)->hop, 1,
+                           NULL, NULL, NULL);
 }
 
-/* The callee of a 2xx that will not be passed on gets its ACK and a BYE (RFC 3261 13.2.2.4). */
+/* Its callee hears a BYE; the caller will hear the refusal. */
 static void end_callee(struct hop *h)
 {
     struct session_leg *leg = h->leg;
@@ -71,10 +75,6 @@ static void end_callee(struct hop *h)
     char room[4096];
     struct buf b = BUF_ON(room);
 
-    if (d && sip_dialog_request(d, SIP_CALLEE, SIP_ACK, SPAN_NONE, SPAN_NONE, &b) == 0)
-        (void)sip_uac_send(h->session->env.layer, buf_span(&b),
-                           &sip_dialog_side(d, SIP_CALLEE)->hop, 1, NULL, NULL, NULL);
-    b = BUF_ON(room);
     if (d && sip_dialog_request(d, SIP_CALLEE, SIP_BYE,
                                 SPAN("Reason: SIP;cause=503;text=\"Media not authorized\"\r\n"),
                                 SPAN_NONE, &b) == 0)
@@ -83,6 +83,36 @@ static void end_callee(struct hop *h)
     if (d)
         sip_dialog_terminate(d);
     leg->confirmed = NULL;
+}
+
+/* The body of this answer may not be used. There is no way back to before it: the call ends, whether it was beginning
+ * or was to change. */
+static void refuse(struct hop *h, struct sip_answer *a, unsigned status, const char *phrase)
+{
+    if (a->status / 100 == 2 && h->method == SIP_INVITE)
+        acknowledge(h);
+    a->replace = status;
+    a->replace_phrase = phrase;
+    if (!h->initial) {
+        leg_release(h->leg, "Media Not Authorized");
+        return;
+    }
+    if (a->status / 100 == 2)
+        end_callee(h);
+    leg_media_end(h->leg);
+}
+
+static void use_body(struct hop *h, struct sip_answer *a, struct span sdp)
+{
+    struct span copy = arena_copy(&a->m->arena, sdp);
+
+    if (!copy.p) {
+        refuse(h, a, 500, NULL);
+        return;
+    }
+    message_edit_sdp(a->edit, copy);
+    if (h->from_phone)
+        message_put_token(h->leg, a->m, a->edit);
 }
 
 static void on_body(const struct leg_outcome *o, void *ctx)
@@ -94,44 +124,52 @@ static void on_body(const struct leg_outcome *o, void *ctx)
     if (!a || !h->waits)
         return;
     h->waits = false;
-    if (o->status != 0) {
-        if (a->status / 100 == 2 && h->method == SIP_INVITE)
-            end_callee(h);
-        leg_media_end(h->leg);
-        a->replace = o->status;
-        a->replace_phrase = o->phrase;
-    } else {
-        struct span copy = o->sdp.p ? arena_copy(&a->m->arena, o->sdp) : SPAN_NONE;
-
-        if (copy.p)
-            sip_edit_body(a->edit, SPAN_NONE, copy);
-        put_token(h, a);
-    }
+    if (o->status == 0)
+        use_body(h, a, o->sdp);
+    else
+        refuse(h, a, o->status, o->phrase);
     if (!at_once)
         sip_proxy_release(h->proxy, SIP_ANSWER_PASS);
 }
 
-static enum sip_answer_verdict wait_for_body(struct hop *h, struct sip_answer *a)
+static enum sip_answer_verdict wait_for_body(struct hop *h, struct sip_answer *a, struct span sdp)
 {
-    bool is_offer = !h->had_sdp;
-    int rc;
-
-    /* leg_sdp may call back at once: nothing to ask, or the same body again. */
+    h->body = (struct leg_body){.sdp = sdp,
+                                .from_phone = !h->from_phone,
+                                .is_offer = !h->had_offer,
+                                .done = on_body,
+                                .ctx = h};
+    list_init(&h->body.item);
+    h->offered = h->offered || !h->had_offer;
+    /* It may be done at once: nothing to ask, or the same body again. */
     h->waits = true;
     h->at_hand = a;
-    rc = leg_sdp(h->leg, a->m->body, !h->from_phone, is_offer, on_body, h);
+    (void)leg_body_start(h->leg, &h->body); /* an answer waits for its turn */
     h->at_hand = NULL;
-    if (rc == 0)
-        return h->waits ? SIP_ANSWER_HOLD : SIP_ANSWER_PASS;
-    h->waits = false;
-    a->replace = 500;
-    return SIP_ANSWER_PASS;
+    return h->waits ? SIP_ANSWER_HOLD : SIP_ANSWER_PASS;
+}
+
+/* RFC 3261 13.2.1: what is said of media after offer and answer is ignored; and by which of several callees that have
+ * answered the call is, has been decided. */
+static bool is_too_late(const struct hop *h, const struct sip_dialog *d)
+{
+    const struct session_leg *leg = h->leg;
+
+    if (h->initial && leg->confirmed && leg->confirmed != d)
+        return true;
+    if (!h->had_offer && h->method != SIP_INVITE)
+        return true;
+    return h->offered && !(leg->offer_pending && leg->offer_hop == h);
 }
 
 static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
 {
     struct hop *h = ctx;
+    struct sip_dialog *d = NULL;
+    struct span sdp;
 
+    if (h->leg && a->status >= 300 && h->leg->offer_hop == h)
+        leg_offer_withdraw(h->leg);
     if (h->leg && h->initial && a->status >= 300)
         leg_media_end(h->leg);
     if (!a->m)
@@ -154,10 +192,22 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
     }
     if (!h->leg || a->status >= 300)
         return SIP_ANSWER_PASS;
-    if (h->method == SIP_INVITE)
-        note_dialog(h, a);
-    if (message_has_sdp(a->m) && !h->leg->media_ended)
-        return wait_for_body(h, a);
+    if (h->method == SIP_INVITE || h->method == SIP_UPDATE)
+        d = note_dialog(h, a);
+    if (h->leg->media_ended || !hop_agrees_on_media(h))
+        return SIP_ANSWER_PASS;
+    switch (message_sdp(a->m, &sdp)) {
+    case SIP_BODY_FOUND:
+        if (!is_too_late(h, d))
+            return wait_for_body(h, a, sdp);
+        message_drop_body(a->edit);
+        break;
+    case SIP_BODY_UNREADABLE:
+        refuse(h, a, 488, "Unreadable Session Description"); /* nor be authorized */
+        break;
+    case SIP_BODY_NONE:
+        break;
+    }
     return SIP_ANSWER_PASS;
 }
 

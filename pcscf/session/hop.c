@@ -6,6 +6,13 @@
 
 #include "pcscf/session/inner.h"
 
+bool hop_dialog_is_call(const struct session_leg *leg, const struct sip_dialog *d)
+{
+    if (leg->confirmed)
+        return leg->confirmed == d;
+    return !leg->invite || leg->dialogs == 1;
+}
+
 static void on_dialog_end(struct sip_dialog *d, void *ctx)
 {
     struct session_leg *leg = sip_dialog_user(d);
@@ -13,9 +20,10 @@ static void on_dialog_end(struct sip_dialog *d, void *ctx)
     (void)ctx;
     if (!leg)
         return;
+    if (hop_dialog_is_call(leg, d))
+        leg_media_end(leg);
     if (leg->confirmed == d)
         leg->confirmed = NULL;
-    leg_media_end(leg);
     leg->dialogs--;
     leg_let_go(leg);
 }
@@ -33,6 +41,7 @@ int session_new(const struct session_env *env, const struct session_options *opt
     *s = (struct session){.env = *env, .options = *options};
     list_init(&s->legs);
     list_init(&s->hops);
+    list_init(&s->acks);
     d.limit = options->legs * 2;
     d.linger = 128 * SEC; /* 64*T1 with the phones' T1 of 2 s */
     rc = sip_dialogs_new(env->loop, &s->env.rnd, &d, &ops, s, &s->dialogs);
@@ -49,6 +58,7 @@ void session_free(struct session *s)
     if (!s)
         return;
     s->env.on_event = NULL;
+    ack_free_all(s);
     LIST_EACH(item, &s->hops)
     hop_free(CONTAINER_OF(item, struct hop, item));
     LIST_EACH(leg, &s->legs)
@@ -72,7 +82,9 @@ void hop_free(struct hop *h)
     binding_unref(h->session->env.bindings, h->binding);
     free(h->sdp);
     if (leg) {
-        leg_sdp_cancel(leg, h);
+        leg_body_cancel(leg, &h->body);
+        if (leg->offer_hop == h)
+            leg_offer_withdraw(leg);
         if (leg->invite == h)
             leg->invite = NULL;
         leg->hops--;
@@ -107,8 +119,8 @@ static struct hop *hop_new(struct session *s, struct sip_server *server, struct 
                       .server = sip_server_handle(server),
                       .method = m->method,
                       .from_phone = from_phone,
-                      .initial = !m->to_tag.p,
-                      .had_sdp = message_has_sdp(m)};
+                      .initial = !m->to_tag.p};
+    list_init(&h->body.item);
     binding_ref(b);
     list_add_tail(&s->hops, &h->item);
     sip_server_set_user(server, h);
@@ -123,22 +135,16 @@ static void hop_join(struct hop *h, struct session_leg *leg)
     leg->hops++;
 }
 
+bool hop_agrees_on_media(const struct hop *h)
+{
+    return h->method == SIP_INVITE || h->method == SIP_PRACK || h->method == SIP_UPDATE;
+}
+
 /* ---- forwarding ------------------------------------------------------------------------------ */
 
 static bool makes_dialog(enum sip_method m)
 {
     return m == SIP_INVITE || m == SIP_SUBSCRIBE || m == SIP_REFER || m == SIP_NOTIFY;
-}
-
-static void put_token(struct session_leg *leg, struct sip_msg *m, struct sip_edit *e)
-{
-    size_t room = 2 * SECRET_MAX + 8;
-    struct buf hex = {arena_alloc(&m->arena, room), 0, room, false};
-
-    if (!leg || leg->token.n == 0 || !hex.p)
-        return;
-    buf_hex(&hex, leg->token.bytes, leg->token.n); /* RFC 3313 5: 1*HEXDIG */
-    sip_edit_append(e, SIP_H_P_MEDIA_AUTHORIZATION, buf_span(&hex));
 }
 
 static int edit_from_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
@@ -172,8 +178,8 @@ static void edit_to_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
 
     route_pop_own(h->session, m, e, &own);
     identity_hide_from_phone(m, e);
-    if (message_has_sdp(m))
-        put_token(h->leg, m, e);
+    if (h->sdp)
+        message_put_token(h->leg, m, e);
 }
 
 static void hop_forward(struct hop *h, const struct sip_target *targets, size_t n)
@@ -202,7 +208,7 @@ static void hop_forward(struct hop *h, const struct sip_target *targets, size_t 
             rc = -ENOMEM;
     }
     if (h->sdp)
-        sip_edit_body(&e, SPAN_NONE, span_str(h->sdp));
+        message_edit_sdp(&e, span_str(h->sdp));
     if (rc == 0)
         rc = sip_proxy_forward(server, &e, targets, n, &answer_ops, h, &h->proxy);
     if (rc == -ELOOP)
@@ -270,35 +276,54 @@ static void hop_route(struct hop *h)
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
+static const struct leg_outcome unreadable = {488, "Unreadable Session Description", SPAN_NONE};
+
 static void on_body(const struct leg_outcome *o, void *ctx)
 {
     struct hop *h = ctx;
+    struct session_leg *leg = h->leg;
+    bool is_over = leg->media_ended || h->body.is_offer;
 
-    if (o->status != 0) {
-        hop_refuse(h, o->status, o->phrase);
+    if (o->status == 0) {
+        h->sdp = o->sdp.p ? span_dup(o->sdp) : NULL;
+        if (h->sdp)
+            hop_route(h);
+        else
+            hop_refuse(h, 500, NULL);
         return;
     }
-    h->sdp = o->sdp.p ? span_dup(o->sdp) : NULL;
-    hop_route(h);
+    hop_refuse(h, o->status, o->phrase);
+    /* An offer is only refused. Whose offer was answered waits for a PRACK that does not come. */
+    if (!is_over)
+        leg_release(leg, "Media Not Authorized");
 }
 
 /* Anchors the request's body first, if there is one and a leg to anchor it in. */
 static void hop_start(struct hop *h, struct sip_msg *m)
 {
-    int rc;
+    struct span sdp = SPAN_NONE;
+    struct session_leg *leg = h->leg;
+    enum sip_body body = message_sdp(m, &sdp);
+    bool is_offer;
 
-    if (!h->leg || !h->had_sdp || h->leg->media_ended) {
+    if (!leg || leg->media_ended || body == SIP_BODY_NONE || !hop_agrees_on_media(h)) {
         hop_route(h);
         return;
     }
-    /* A body in a request answers an offer that came in a response (RFC 3262 5, RFC 3264 4), else it is one. */
-    bool is_offer = !(h->leg->offer_pending && h->leg->offer_from_phone != h->from_phone);
-
-    rc = leg_sdp(h->leg, m->body, h->from_phone, is_offer, on_body, h);
-    if (rc == -EBUSY)
-        hop_refuse(h, 491, NULL);
-    else if (rc != 0)
-        hop_refuse(h, 500, NULL);
+    /* RFC 3262 5: a PRACK may answer the offer of a 1xx; any other body in a request is an offer. */
+    is_offer = m->method != SIP_PRACK || !leg_awaits_answer(leg, h->from_phone);
+    h->had_offer = is_offer;
+    h->body = (struct leg_body){.sdp = sdp,
+                                .from_phone = h->from_phone,
+                                .is_offer = is_offer,
+                                .in_request = true,
+                                .done = on_body,
+                                .ctx = h};
+    list_init(&h->body.item);
+    if (body == SIP_BODY_UNREADABLE)
+        on_body(&unreadable, h);
+    else if ((is_offer && leg->offer_pending) || leg_body_start(leg, &h->body) != 0)
+        hop_refuse(h, 491, NULL); /* RFC 3261 14.2, RFC 3311 5.2 */
 }
 
 /* ---- the two entries ------------------------------------------------------------------------- */
@@ -312,9 +337,8 @@ static void reject(struct sip_server *server, unsigned status, const char *phras
     (void)sip_server_reject(server, &r); /* if it cannot be sent, the transaction times out */
 }
 
-/* Of the two legs of one dialog: a phone's request and one to that phone have the phone on the same side. */
-static struct sip_dialog *find_dialog(struct session *s, const struct sip_msg *m, bool from_phone,
-                                      enum sip_side *ret_from)
+struct sip_dialog *hop_find_dialog(struct session *s, const struct sip_msg *m, bool from_phone,
+                                   enum sip_side *ret_from)
 {
     static const enum sip_leg legs[] = {SIP_LEG_ORIGINATING, SIP_LEG_TERMINATING};
 
@@ -334,7 +358,7 @@ static struct sip_dialog *find_dialog(struct session *s, const struct sip_msg *m
 static bool hop_enter_dialog(struct hop *h, struct sip_server *server, struct sip_msg *m)
 {
     struct session *s = h->session;
-    struct sip_dialog *d = find_dialog(s, m, h->from_phone, &h->side);
+    struct sip_dialog *d = hop_find_dialog(s, m, h->from_phone, &h->side);
     struct session_leg *leg = d ? sip_dialog_user(d) : NULL;
 
     (void)server;
@@ -351,7 +375,7 @@ static bool hop_enter_dialog(struct hop *h, struct sip_server *server, struct si
     }
     h->dialog = d;
     hop_join(h, leg);
-    if (m->method == SIP_BYE)
+    if (m->method == SIP_BYE && hop_dialog_is_call(leg, d))
         leg_media_end(leg); /* gates fall before anything else happens */
     return true;
 }
@@ -429,100 +453,6 @@ void session_on_cancel(struct session *s, struct sip_server *server)
     (void)s;
     if (h) /* not forwarded yet: the edge or the PDP is still thinking */
         hop_refuse(h, 487, NULL);
-}
-
-/* ---- ACK for a 2xx --------------------------------------------------------------------------- */
-
-struct ack {
-    struct session *session;
-    struct sip_msg *m;
-    struct sip_flow flow;
-    char *sdp;
-    bool from_phone;
-};
-
-static void ack_free(struct ack *a)
-{
-    sip_msg_unref(a->m);
-    free(a->sdp);
-    free(a);
-}
-
-static void ack_forward(struct ack *a, const struct sip_target *target)
-{
-    struct session *s = a->session;
-    struct own_routes own;
-    struct sip_edit e;
-
-    sip_edit_init(&e, a->m);
-    route_pop_own(s, a->m, &e, &own);
-    if (a->from_phone) {
-        identity_strip_sec_agree(a->m, &e);
-        identity_distrust(a->m, &e);
-    } else {
-        identity_hide_from_phone(a->m, &e);
-    }
-    if (a->sdp)
-        sip_edit_body(&e, SPAN_NONE, span_str(a->sdp));
-    (void)sip_forward_ack(s->env.layer, a->m, &a->flow, &e, target); /* the 2xx brings it again */
-    ack_free(a);
-}
-
-static void on_ack_resolved(const struct sip_target *targets, size_t n, int error, void *ctx)
-{
-    (void)error;
-    if (n)
-        ack_forward(ctx, &targets[0]);
-    else
-        ack_free(ctx);
-}
-
-static void on_ack_body(const struct leg_outcome *o, void *ctx)
-{
-    /* The answer to an offer in the 2xx: the edge was told; the ACK itself did not wait. */
-    (void)o;
-    (void)ctx;
-}
-
-void session_on_ack(struct session *s, struct sip_msg *m, const struct sip_flow *flow,
-                    struct binding *from_phone)
-{
-    struct ack *a = calloc(1, sizeof(*a));
-    enum sip_side side;
-    struct sip_dialog *d = find_dialog(s, m, from_phone != NULL, &side);
-    struct session_leg *leg = d ? sip_dialog_user(d) : NULL;
-    struct own_routes own;
-    struct sip_target target;
-    struct sip_name_addr na;
-    struct sip_uri uri;
-
-    if (!a)
-        return;
-    *a = (struct ack){s, sip_msg_ref(m), *flow, NULL, from_phone != NULL};
-    route_pop_own(s, m, NULL, &own);
-    if (leg && leg->offer_pending && message_has_sdp(m) && !leg->media_ended &&
-        leg_sdp(leg, m->body, from_phone != NULL, false, on_ack_body, NULL) == 0 && leg->last_out &&
-        !leg->sdp_done)
-        a->sdp = span_dup(span_str(leg->last_out));
-    if (!from_phone) {
-        struct binding *b = own.id ? binding_find_id(s->env.bindings, own.id) : NULL;
-
-        if (b && binding_target(b, &target) == 0)
-            ack_forward(a, &target);
-        else
-            ack_free(a);
-        return;
-    }
-    if (leg && leg->binding != from_phone) {
-        ack_free(a);
-        return;
-    }
-    na.uri = m->ruri;
-    if ((own.next.p && sip_name_addr_parse(own.next, &na) != 0) || sip_uri_parse(na.uri, &uri) != 0)
-        ack_free(a);
-    else
-        (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,
-                          SIP_TARGET_LARGE_BY_TCP, on_ack_resolved, a, NULL);
 }
 
 /* ---- from outside ---------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* pcscf/session, inside: legs (leg.c), routes (route.c), requests on their way (hop.c), their answers (answer.c). */
+/* pcscf/session, inside: legs (leg.c) and their session descriptions (body.c), routes (route.c), requests on their way
+ * (hop.c), their answers (answer.c), ACKs of a 2xx (ack.c). */
 #ifndef PCSCF_SESSION_INNER_H
 #define PCSCF_SESSION_INNER_H
 
@@ -9,7 +10,7 @@ struct session {
     struct session_env env;
     struct session_options options;
     struct sip_dialogs *dialogs;
-    struct list legs, hops;
+    struct list legs, hops, acks;
     size_t n_legs;
 };
 
@@ -20,7 +21,23 @@ struct leg_outcome {
     struct span sdp; /* to pass on instead; p = NULL: as it is */
 };
 
-typedef void leg_sdp_done(const struct leg_outcome *outcome, void *ctx);
+/* One session description on its way through edge and PDP. Lies in who waits for it. */
+struct leg_body {
+    struct list item;
+    struct span sdp; /* stays until done */
+    bool from_phone, is_offer, in_request;
+    void (*done)(const struct leg_outcome *outcome, void *ctx);
+    void *ctx; /* of an offer: the hop */
+};
+
+struct leg_text {
+    char *in, *out; /* as it came, and what became of it */
+    bool from_phone;
+};
+
+/* The two sides of a leg's edge session, as its tags. */
+#define TAG_PHONE "phone"
+#define TAG_CORE  "core"
 
 struct session_leg {
     struct list item, of_binding;
@@ -32,21 +49,27 @@ struct session_leg {
     char call_id[BINDING_TEXT_MAX];
     struct secret token;
     struct af_session *af;
-    char *from_phone, *to_phone; /* SDP on the phone's side of the edge */
-    char *last_in, *last_out;    /* the last body that was anchored, and what became of it */
-    bool last_from_phone;
-    bool offer_from_phone, offer_pending; /* an offer nobody has answered yet */
+    /* SDP on the phone's side of the edge, of the last offer that was answered. */
+    char *from_phone, *to_phone;
+    bool offer_from_phone;
+    /* An offer nobody has answered yet: it replaces one of them then. */
+    char *offered;
+    bool offer_pending, offered_by_phone;
+    struct hop *offer_hop;         /* whose it is: it falls with it */
+    struct leg_text offer, answer; /* the last ones */
     bool anchored, media_ended, gate_up;
     unsigned dialogs, hops; /* that name this leg */
     struct hop *invite;     /* the initial INVITE while it has no final answer */
     struct sip_dialog *confirmed;
     uint64_t started, answered_at;
 
-    /* the one body under way */
+    /* the one body under way, and those behind it */
     struct media_call *ng, *ng_authorize;
-    leg_sdp_done *sdp_done;
-    void *sdp_ctx;
+    bool authorize_again; /* the agreement has changed since */
+    bool busy;
+    struct leg_body *body; /* NULL: nobody waits for it any more */
     bool sdp_from_phone, sdp_is_offer;
+    struct list waiting;
 };
 
 /* A request being forwarded. */
@@ -59,10 +82,12 @@ struct hop {
     struct sip_proxy *proxy; /* NULL until forwarded */
     struct sip_resolving *resolving;
     enum sip_method method;
-    bool from_phone, initial, had_sdp;
+    bool from_phone, initial;
+    bool had_offer, offered;    /* the offer was in the request, in a response */
     bool waits;                 /* an answer is held for a body */
     struct sip_answer *at_hand; /* the answer, while it is being looked at */
-    char *sdp;                  /* replaces the request's body */
+    struct leg_body body;
+    char *sdp; /* replaces the request's body */
     struct sip_dialog *dialog;
     enum sip_side side; /* of the sender, in dialog */
 };
@@ -76,16 +101,33 @@ void leg_media_end(struct session_leg *leg);
 void leg_let_go(struct session_leg *leg);
 /* BYE to both sides, media ended. */
 void leg_release(struct session_leg *leg, const char *reason);
-/* Anchors a body and has it authorized. Returns true when done was called already. -EBUSY: another body is under
- * way (491). */
-int leg_sdp(struct session_leg *leg, struct span sdp, bool from_phone, bool is_offer,
-            leg_sdp_done *done, void *ctx);
-void leg_sdp_cancel(struct session_leg *leg, const void *ctx);
 void session_tell(struct session *s, enum session_event event, const struct session_leg *leg,
                   struct span detail);
 
+void leg_aside(const struct session_leg *leg, const char *party, bool outgoing, const char *what);
+
+/* body.c */
+/* Anchors a body and has it authorized; done may be called from within. Bodies of a leg go one after the other, but for
+ * an offer in a request: -EBUSY while another body is under way (491). */
+int leg_body_start(struct session_leg *leg, struct leg_body *b);
+void leg_body_cancel(struct session_leg *leg, struct leg_body *b);
+/* An offer of the other side's waits. */
+bool leg_awaits_answer(const struct session_leg *leg, bool from_phone);
+/* The same, or it is the answer that was taken. */
+bool leg_takes_answer(const struct session_leg *leg, struct span sdp, bool from_phone);
+/* The offer that waits was refused: what was agreed before holds (RFC 3261 14.1). */
+void leg_offer_withdraw(struct session_leg *leg);
+/* All that wait hear 487. */
+void leg_bodies_end(struct session_leg *leg);
+void leg_bodies_free(struct session_leg *leg);
+
 /* route.c */
-bool message_has_sdp(const struct sip_msg *m);
+/* Where the session description stands: the body, or a part of it. */
+enum sip_body message_sdp(const struct sip_msg *m, struct span *ret_sdp);
+/* Puts text in its place, if there is one. */
+void message_edit_sdp(struct sip_edit *e, struct span text);
+/* The message goes without a body. */
+void message_drop_body(struct sip_edit *e);
 /* True for a URI that names this P-CSCF; *ret_id is the binding in its user part, or 0. */
 bool route_is_own(const struct session *s, struct span uri_text, uint64_t *ret_id);
 /* Takes our own values off the top of Route. *ret_next: the value behind them, p = NULL when there is none. */
@@ -104,8 +146,22 @@ struct span route_record(const struct session *s, struct sip_msg *m, const struc
 /* "sip:b0123...@192.0.2.1:5070;lr" in <>; Path and the Mw half of Record-Route. */
 void route_put_mw(const struct session *s, const struct binding *b, struct buf *out);
 
+/* P-Media-Authorization (RFC 3313 5), if the leg has a token. leg may be NULL. */
+void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct sip_edit *e);
+
 /* hop.c */
 void hop_free(struct hop *h);
+/* Of the two legs of one dialog: a phone's request and one to that phone have the phone on the same side. */
+struct sip_dialog *hop_find_dialog(struct session *s, const struct sip_msg *m, bool from_phone,
+                                   enum sip_side *ret_from);
+/* Offers and answers are in INVITE, PRACK, UPDATE and their responses, and in ACK; the SDP of others (OPTIONS) is none
+ * of ours. */
+bool hop_agrees_on_media(const struct hop *h);
+/* Whether the call ends with this dialog of it: not with a fork's that was not chosen. */
+bool hop_dialog_is_call(const struct session_leg *leg, const struct sip_dialog *d);
+
+/* ack.c */
+void ack_free_all(struct session *s);
 /* answer.c */
 extern const struct sip_proxy_ops answer_ops;
 

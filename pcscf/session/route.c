@@ -3,12 +3,34 @@
  * find a phone. */
 #include "pcscf/session/inner.h"
 
-bool message_has_sdp(const struct sip_msg *m)
+enum sip_body message_sdp(const struct sip_msg *m, struct span *ret_sdp)
 {
-    struct span type = sip_header_value(m, SIP_H_CONTENT_TYPE);
+    return sip_body_find(m, SPAN("application/sdp"), ret_sdp);
+}
 
-    return m->body.n && span_eq_nocase(span_trim(span_sub(type, 0, span_find(type, ';'))),
-                                       SPAN("application/sdp"));
+void message_edit_sdp(struct sip_edit *e, struct span text)
+{
+    struct span sdp;
+
+    if (message_sdp(e->m, &sdp) == SIP_BODY_FOUND)
+        sip_edit_body_part(e, sdp, text);
+}
+
+void message_drop_body(struct sip_edit *e)
+{
+    sip_edit_remove_all(e, SIP_H_CONTENT_TYPE);
+    sip_edit_body(e, SPAN_NONE, SPAN(""));
+}
+
+void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct sip_edit *e)
+{
+    size_t room = 2 * SECRET_MAX + 8;
+    struct buf hex = {arena_alloc(&m->arena, room), 0, room, false};
+
+    if (!leg || leg->token.n == 0 || !hex.p)
+        return;
+    buf_hex(&hex, leg->token.bytes, leg->token.n); /* 1*HEXDIG */
+    sip_edit_append(e, SIP_H_P_MEDIA_AUTHORIZATION, buf_span(&hex));
 }
 
 static uint64_t id_of_user(struct span user)

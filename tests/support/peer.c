@@ -72,7 +72,7 @@ static void send_message(struct peer *p, const struct addr *to, const char *head
     b.cap = PEER_TEXT_MAX / 2;
     put_lines(&lines, body);
     put_lines(&b, head);
-    if (lines.n)
+    if (lines.n && !strstr(head, "Content-Type:"))
         buf_puts(&b, "Content-Type: application/sdp\r\n");
     buf_fmt(&b, "Content-Length: %zu\r\n\r\n", lines.n);
     buf_put(&b, buf_span(&lines));

@@ -28,7 +28,8 @@ void peer_open(struct peer *p, struct sim *s, struct wire *w, const char *name,
                const char *address);
 void peer_close(struct peer *p);
 void peer_send(struct peer *p, const struct addr *to, const char *text);
-/* A request or response from a template; "\n" becomes CRLF, Content-Length is added. */
+/* A request or response from a template; "\n" becomes CRLF, Content-Length is added, and
+ * Content-Type for SDP to a body without. */
 void peer_say(struct peer *p, const struct addr *to, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Takes the oldest message that starts with `start` out; NULL when there is none. Valid until the

@@ -74,12 +74,13 @@ static void on_ng(struct peer *p, const char *text, const struct addr *from, voi
     w.answers += strncmp(command, "answer", n) == 0;
     w.authorizes += strncmp(command, "authorize", n) == 0;
     w.deletes += strncmp(command, "delete", n) == 0;
-    if (w.edge_silent)
+    if (w.edge_silent || (w.edge_ponders && strncmp(command, "authorize", n) == 0))
         return;
     buf_fmt(&b, "%.*s ", (int)cookie, text);
     if (w.edge_refuses) {
         buf_puts(&b, "d12:error-reason7:no room6:result5:errore");
     } else if ((given = dict_value(text, "sdp", &n))) {
+        snprintf(w.edge_heard, sizeof(w.edge_heard), "%.*s", (int)n, given);
         side = strstr(text, "direction");
         (void)n_side;
         /* Towards the core when it comes from the access side. */
@@ -104,6 +105,10 @@ static void on_rx(void *ctx, struct handle request, const struct diameter_reques
     (void)ctx;
     w.aars += req->kind == DIAMETER_AA;
     w.strs += req->kind == DIAMETER_ST;
+    if (req->kind == DIAMETER_AA) {
+        w.preliminary += req->aar.info_status.v == RX_PRELIMINARY;
+        w.flow_status = req->aar.components[0].status.v;
+    }
     (void)span_copy(req->session_id, w.session_id, sizeof(w.session_id));
     if (w.pdp_silent)
         return;

@@ -37,10 +37,12 @@ struct world {
 
     /* the edge: what it was asked, and how it behaves */
     unsigned offers, answers, authorizes, deletes;
-    bool edge_silent, edge_refuses;
+    bool edge_silent, edge_refuses, edge_ponders; /* ponders: no word to authorize */
+    char edge_heard[4096];                        /* the last description */
     /* the PDP */
     struct diameter *af, *pdp;
-    unsigned aars, strs;
+    unsigned aars, preliminary, strs; /* preliminary ones are AARs, too */
+    uint32_t flow_status;             /* of the first component of the last AAR */
     bool pdp_silent, pdp_refuses;
     char session_id[200];
 
