@@ -145,8 +145,8 @@ struct charging_spool;
  * last known to live, and incomplete. Blocking: at start only. ret_alarm (may be NULL) explains a failure. */
 int charging_spool_new(struct loop *l, const struct charging_spool_config *config,
                        struct charging_spool **ret_spool, struct charging_alarm *ret_alarm);
-/* Writes what waits, once more if the disk refused; what is still refused is dropped and counted in
- * the alarm, so keep the calls' state. Closes. */
+/* Writes what waits, once more if the disk refused. What is still refused and has a note is written by
+ * the next start; what has none is lost, and the alarm says so: keep the calls' state. Closes. */
 void charging_spool_free(struct charging_spool *s);
 
 /* Copies the record and gives it its sequence number. done runs on the loop once the record is

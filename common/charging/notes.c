@@ -58,7 +58,7 @@ static int begin(struct spool_notes *s, int64_t size)
 
     s->left = (uint32_t)(size / SLOT);
     if (s->left == 0) {
-        rc = reserve(s, 1);
+        rc = reserve(s, (s->limit < STEP ? s->limit : STEP) + 1); /* before the disk is full */
         if (rc)
             return rc;
     } else {

@@ -79,6 +79,7 @@ static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint6
     } known[] = {
         {-ENOSPC, "the disk is full", "make room on its file system (df); closed files may go"},
         {-EDQUOT, "the quota is used up", "raise the quota of the daemon's user"},
+        {-EFBIG, "the file may not grow", "raise LimitFSIZE= of the service (ulimit -f)"},
         {-EROFS, "the file system is read-only", "look at the kernel log, remount it writable"},
         {-EACCES, "permission denied", "give the daemon's user write permission on it"},
         {-ENOENT, "the directory is gone", "make it again, with the daemon's user as owner"},
@@ -108,9 +109,12 @@ static void alarm_set(struct charging_alarm *a, const char *dir, int code, uint6
 static void alarm_raise(struct charging_spool *s, int code)
 {
     struct charging_alarm a;
+    const char *where = "wait in memory";
 
-    alarm_set(&a, s->dir, code, s->stats.waiting,
-              s->closing ? "are not written: their calls must be kept" : "wait in memory");
+    if (s->closing)
+        where = s->notes.used >= s->stats.waiting ? "are noted and written by the next start"
+                                                  : "are not written: their calls must be kept";
+    alarm_set(&a, s->dir, code, s->stats.waiting, where);
     if (s->config.alarm)
         s->config.alarm(s->config.ctx, &a);
 }

@@ -402,7 +402,9 @@ int daemon_main(const struct daemon_role *role, int argc, char **argv)
         (struct conf_table){daemon_options, daemon_options_n, sizeof(struct daemon_options)};
     d->schema = (struct conf_schema){role->name, role->summary, d->tables, 2, role->check_options};
     (void)snprintf(d->default_file, sizeof(d->default_file), "/etc/portcullis/%s.yaml", role->name);
-    (void)signal(SIGPIPE, SIG_IGN); /* peers that go away are errors of write, not our end */
+    /* Peers that go away and files that may not grow are errors of write, not our end. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     int status = 0;
     bool good = false;
     if (daemon_arguments_parse(role, argc, argv, &d->arguments) < 0)

@@ -246,6 +246,8 @@ void call_end(struct call *c, const struct call_ending *ending)
     c->cdr.incomplete = ending->incomplete;
     if (ending->status)
         c->cdr.sip_status = ending->status;
+    if (!c->note) /* it was not answered: from here on nothing is lost either */
+        c->note = charging_note_put(cs->env.spool, &c->cdr);
     charging_note_end(cs->env.spool, c->note, &c->cdr);
     list_del(&c->item);
     list_add_tail(&cs->ending, &c->item);

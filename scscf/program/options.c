@@ -77,6 +77,11 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
      .max = 10 * 1000000ll,
      .help = "How long a record waits for others to share its write to the disk; the call is kept "
              "in memory until it is there. 0 s = not at all, at the price of a sync for each."},
+    {"cdr.retry_time", CONF_DURATION, AT(cdr_retry_time), .fallback = "5 s", .min = 10000,
+     .max = 600 * 1000000ll,
+     .help = "While the disk refuses records (full, read-only), it is tried again this often. "
+             "Until then "
+             "they wait in memory; when that is half full, no new chargeable call is taken."},
     {"cdr.messages", CONF_BOOL, AT(cdr_messages), .fallback = "true",
      .help = "A record for each MESSAGE (SMS), not only for calls."},
 

@@ -57,6 +57,7 @@ static int open_spool(struct scscf_program *p, struct daemon_finding *f)
                                            .rotate_bytes = p->config->cdr_rotate_size,
                                            .rotate_time = p->config->cdr_rotate_time,
                                            .gather_time = p->config->cdr_gather_time,
+                                           .retry_time = p->config->cdr_retry_time,
                                            .notes = (uint32_t)p->config->calls,
                                            .alarm = scscf_report_disk,
                                            .ctx = p};

@@ -32,11 +32,11 @@ struct scscf_config {
     int64_t contacts;
     uint64_t call_max;
     const char *cdr_dir;
-    uint64_t cdr_rotate_size, cdr_rotate_time, cdr_gather_time;
+    uint64_t cdr_rotate_size, cdr_rotate_time, cdr_gather_time, cdr_retry_time;
     bool cdr_messages;
     int64_t registrations, calls, subscribers;
 };
-#define SCSCF_OPTIONS_N 24
+#define SCSCF_OPTIONS_N 25
 extern const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N];
 #define SCSCF_OPTIONS                                                                              \
     {                                                                                              \

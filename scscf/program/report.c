@@ -14,9 +14,18 @@ static const char *const call_names[] = {CALLS_COUNTERS(NAME)};
 static const char *const layer_names[] = {SIP_LAYER_COUNTERS(NAME)};
 static const char *const transport_names[] = {SIP_TRANSPORT_COUNTERS(NAME)};
 #undef NAME
-enum { NOW_REGISTERED, NOW_CHALLENGES, NOW_CALLS, NOW_RECORDS, NOW_DIALOGS, NOW_TRANSACTIONS };
+enum {
+    NOW_REGISTERED,
+    NOW_CHALLENGES,
+    NOW_CALLS,
+    NOW_RECORDS,
+    NOW_DIALOGS,
+    NOW_TRANSACTIONS,
+    NOW_REFUSES
+};
 static const char *const now_names[] = {"registrations",   "challenges", "call_halves",
-                                        "records_waiting", "dialogs",    "transactions"};
+                                        "records_waiting", "dialogs",    "transactions",
+                                        "cdr_disk_refuses"};
 
 #define NAMES(list) .values = list, .n_values = ARRAY_LEN(list)
 static const struct obs_metric metrics[] = {
@@ -42,6 +51,7 @@ static void collect(void *ctx)
     const struct calls_counters *c = calls_counters(scscf_calls(p->scscf));
     const struct sip_layer_counters *l = sip_layer_counters(scscf_layer(p->scscf));
     const struct sip_transport_counters *t = sip_transport_counters(scscf_transport(p->scscf));
+    struct charging_spool_stats spool;
     unsigned i = 0;
 
 #define SET(metric, counters) obs_set(p->metrics, metric, i++, (int64_t)(counters));
@@ -70,6 +80,8 @@ static void collect(void *ctx)
             (int64_t)registrar_challenges(scscf_registrar(p->scscf)));
     obs_set(p->metrics, M_NOW, NOW_CALLS, (int64_t)c->alive);
     obs_set(p->metrics, M_NOW, NOW_RECORDS, (int64_t)c->writing);
+    charging_spool_stats_get(p->spool, &spool);
+    obs_set(p->metrics, M_NOW, NOW_REFUSES, spool.disk_refuses);
     obs_set(p->metrics, M_NOW, NOW_DIALOGS, (int64_t)scscf_dialogs(p->scscf));
     obs_set(p->metrics, M_NOW, NOW_TRANSACTIONS,
             (int64_t)(sip_layer_servers(scscf_layer(p->scscf)) +
