@@ -198,7 +198,7 @@ struct sip_uri {
 int sip_uri_parse(struct span text, struct sip_uri *ret_uri);
 /* The split alone, without libosip2: what sip_msg_parse asks of the URIs in a message. */
 int sip_uri_split(struct span text, struct sip_uri *ret_uri);
-/* RFC 3261 19.1.4 for sip/sips; RFC 3966 5 (visual separators ignored) for tel. */
+/* RFC 3261 19.1.4 and RFC 5954 4.2 for sip/sips; RFC 3966 5 (visual separators ignored) for tel. */
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 /* True for ;lr, also ";;lr" and ";lr=..." as phones write it. */
 bool sip_uri_is_loose(const struct sip_uri *u);

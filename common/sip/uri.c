@@ -319,6 +319,16 @@ static bool tel_params_match(struct span a, struct span b)
     return true;
 }
 
+/* RFC 5954 4.2: an address may be written in several ways. */
+static bool host_equal(struct span a, struct span b)
+{
+    struct addr ip_a, ip_b;
+
+    return span_eq_nocase(a, b) ||
+           (a.n && b.n && *a.p == '[' && *b.p == '[' && addr_parse_ip(a, 0, &ip_a) == 0 &&
+            addr_parse_ip(b, 0, &ip_b) == 0 && addr_ip_eq(&ip_a, &ip_b));
+}
+
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
 {
     if (a->scheme != b->scheme)
@@ -327,7 +337,7 @@ bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
     case SIP_SCHEME_SIP:
     case SIP_SCHEME_SIPS:
         return !a->user.p == !b->user.p && text_equal(a->user, b->user, false) &&
-               span_eq_nocase(a->host, b->host) && a->port == b->port &&
+               host_equal(a->host, b->host) && a->port == b->port &&
                params_match(a->params, b->params) && params_match(b->params, a->params) &&
                text_equal(a->headers, b->headers, true);
     case SIP_SCHEME_TEL:
