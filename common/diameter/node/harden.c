@@ -14,19 +14,25 @@
 #include <netdb.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/diameter/node/node.h"
 
 struct cnxctx;
 struct fd_peer;
 int fd_out_send(struct msg **msg, struct cnxctx *cnx, struct fd_peer *peer, int update_reqin_cnt);
+int fd_psm_change_state(struct fd_peer *peer, int state);
+void fd_peer_failover_msg(struct fd_peer *peer);
 
 static atomic_int entered;
 
 /* The functions we stand in for. Looked up before main, when there is one thread. */
 static struct {
     int (*fd_fifo_new)(struct fifo **, int);
+    int (*fd_fifo_del)(struct fifo **);
+    int (*usleep)(useconds_t);
     int (*fd_peer_get_state)(struct peer_hdr *);
+    int (*fd_psm_change_state)(struct fd_peer *, int);
     int (*fd_out_send)(struct msg **, struct cnxctx *, struct fd_peer *, int);
     int (*fd_sess_fromsid_msg)(uint8_t *, size_t, struct session **, int *);
     int (*fd_event_send)(struct fifo *, int, size_t, void *);
@@ -48,7 +54,10 @@ static void look_up(const char *name, void *function)
 __attribute__((constructor)) static void look_up_all(void)
 {
     look_up("fd_fifo_new", &original.fd_fifo_new);
+    look_up("fd_fifo_del", &original.fd_fifo_del);
+    look_up("usleep", &original.usleep);
     look_up("fd_peer_get_state", &original.fd_peer_get_state);
+    look_up("fd_psm_change_state", &original.fd_psm_change_state);
     look_up("fd_out_send", &original.fd_out_send);
     look_up("fd_sess_fromsid_msg", &original.fd_sess_fromsid_msg);
     look_up("fd_event_send", &original.fd_event_send);
@@ -70,25 +79,67 @@ int fd_fifo_new(struct fifo **queue, int max)
     return original.fd_fifo_new(queue, max == PEER_QUEUE || max == OUTGOING_QUEUE ? 0 : max);
 }
 
+/* A queue that is deleted wakes whoever waits on it and looks 19 times, a millisecond apart, whether
+ * they have gone; then it asserts. On a busy machine 19 ms are nothing, and one peer that hangs up
+ * would end the process for all. So each look waits twice as long as the one before, to a second:
+ * ten seconds together. */
+static _Thread_local useconds_t next_look;
+
+int fd_fifo_del(struct fifo **queue)
+{
+    int rc;
+
+    next_look = 1000;
+    rc = original.fd_fifo_del(queue);
+    next_look = 0;
+    return rc;
+}
+
+int usleep(useconds_t us)
+{
+    if (next_look) {
+        us = next_look;
+        next_look = us < 500000 ? us * 2 : us;
+    }
+    return original.usleep(us);
+}
+
 bool node_hardened(void)
 {
     return atomic_load(&entered) > 0;
 }
 
-/* ---- answers to peers that have gone ---- */
+/* ---- answers to peers that have gone, or have just come back ---- */
 
 static _Thread_local bool queue_it;
-
-int fd_peer_get_state(struct peer_hdr *peer)
-{
-    return queue_it ? STATE_OPEN : original.fd_peer_get_state(peer);
-}
 
 static bool thread_is(const char *prefix)
 {
     const char *name = pthread_getspecific(fd_log_thname);
 
     return name && strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* A peer that comes back after a broken connection is not OPEN to us before three watchdogs have
+ * been answered (RFC 3539 3.4.1), but we are to it: it asks at once, and libfdcore would drop what
+ * it is answered. To the routing threads that peer is open: what is for it waits in its queue. No
+ * request of ours is routed to it before it is. */
+int fd_peer_get_state(struct peer_hdr *peer)
+{
+    int state = queue_it ? STATE_OPEN : original.fd_peer_get_state(peer);
+
+    return state == STATE_REOPEN && thread_is("Routing-") ? STATE_OPEN : state;
+}
+
+/* What waits for a peer that breaks off again must not go over its next connection. */
+int fd_psm_change_state(struct fd_peer *peer, int state)
+{
+    bool reopening = original.fd_peer_get_state((struct peer_hdr *)peer) == STATE_REOPEN;
+    int rc = original.fd_psm_change_state(peer, state);
+
+    if (reopening && state != STATE_OPEN)
+        fd_peer_failover_msg(peer);
+    return rc;
 }
 
 /* A routing thread that cannot send treats it as fatal and shuts the core down; while the peer is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two adapters and their processes on loopback: the only test of this room that needs the real
- * network. PORTCULLIS_TEST_HOLD=1 makes the addresses fixed (127.77.0.x), for a capture. */
+ * network. PORTCULLIS_TEST_HOLD=1 takes Diameter's own port, for a capture. */
 #include "common/diameter/fd/fd.h"
 
 #include <errno.h>
@@ -23,6 +23,9 @@ struct world {
     bool reached;
     struct diameter *af, *pdp;
     struct addr pdp_addr;
+    const char *raw_host;
+    int raw;
+    int claim; /* the socket that keeps its port ours */
     unsigned af_ups, asked, done;
     int error;
     uint32_t result;
@@ -111,15 +114,28 @@ static void on_done(void *ctx, int error, const struct diameter_answer *ans)
     }
 }
 
-static struct addr address(unsigned last, uint16_t port)
+static struct addr loopback(uint16_t port)
 {
-    unsigned pid = getenv("PORTCULLIS_TEST_HOLD") ? 0 : (unsigned)getpid();
-    char text[ADDR_TEXT_MAX];
     struct addr a;
 
-    snprintf(text, sizeof(text), "127.%u.%u.%u", 77 + last, pid >> 8 & 255, (pid & 127) + 1);
-    CU_ASSERT_EQUAL_FATAL(addr_parse_ip(span_str(text), port, &a), 0);
+    CU_ASSERT_EQUAL_FATAL(addr_parse_ip(SPAN("127.0.0.1"), port, &a), 0);
     return a;
+}
+
+/* freeDiameter must be told its port. A socket of ours that is bound and does not listen keeps the
+ * port from everyone but those who reuse addresses, as freeDiameter does. */
+static void claim_port(struct world *w)
+{
+    struct sockaddr_storage ss;
+    struct addr a = loopback(getenv("PORTCULLIS_TEST_HOLD") ? 3868 : 0);
+    socklen_t n = addr_to_sockaddr(&a, &ss);
+    int one = 1;
+
+    w->claim = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL(setsockopt(w->claim, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+    CU_ASSERT_EQUAL_FATAL(bind(w->claim, (struct sockaddr *)&ss, n), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(w->claim, (struct sockaddr *)&ss, &n), 0);
+    CU_ASSERT_EQUAL(addr_of_sockaddr((struct sockaddr *)&ss, &w->pdp_addr), 0);
 }
 
 static void open_pdp(struct world *w)
@@ -142,7 +158,7 @@ static void open_af(struct world *w, const char *identity)
 {
     struct diameter_fd_conf c = {.identity = identity,
                                  .realm = "ims.test",
-                                 .local = address(1, 0),
+                                 .local = loopback(0),
                                  .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
                                  .n_apps = 2,
                                  .peers = {{"pdp.ims.test", w->pdp_addr}},
@@ -172,14 +188,19 @@ static bool pdp_listens(struct world *w)
     return listens;
 }
 
-static void world_open(struct world *w)
+static void pdp_alone(struct world *w)
 {
     *w = (struct world){0};
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
     loop_timer_init(&w->tick, on_tick, w);
-    w->pdp_addr = address(0, 3868);
+    claim_port(w);
     open_pdp(w);
     CU_ASSERT(run_until(w, pdp_listens));
+}
+
+static void world_open(struct world *w)
+{
+    pdp_alone(w);
     open_af(w, "pcscf.ims.test");
 }
 
@@ -187,6 +208,7 @@ static void world_close(struct world *w)
 {
     diameter_free(w->af);
     diameter_free(w->pdp);
+    close(w->claim);
     loop_free(w->loop);
 }
 
@@ -267,6 +289,159 @@ static void a_thousand_requests_are_each_answered_once(void)
     w.want = sent;
     CU_ASSERT(run_until(&w, all_done));
     CU_ASSERT_EQUAL(w.ok, sent);
+    world_close(&w);
+}
+
+/* ---- a peer of octets ---- */
+
+enum { CAPABILITIES = 257, SESSION_END = 275, WATCHDOG = 280, COMMAND_MAX = 4096 };
+
+static struct avp_writer raw_begin(uint8_t *p, const char *host)
+{
+    struct avp_writer w = {p, DIAMETER_HEAD, COMMAND_MAX, false};
+
+    avp_put(&w, A_ORIGIN_HOST, span_str(host));
+    avp_put(&w, A_ORIGIN_REALM, SPAN("ims.test"));
+    return w;
+}
+
+static void raw_send(int fd, struct avp_writer *w, uint32_t command, bool request,
+                     const uint8_t *ids)
+{
+    const uint8_t head[] = {1,
+                            0,
+                            (uint8_t)(w->n >> 8),
+                            (uint8_t)w->n,
+                            request ? 0x80 : 0,
+                            0,
+                            (uint8_t)(command >> 8),
+                            (uint8_t)command,
+                            0,
+                            0,
+                            0,
+                            0};
+
+    CU_ASSERT_FATAL(!w->overflow);
+    memcpy(w->p, head, sizeof(head));
+    memcpy(w->p + sizeof(head), ids, 8);
+    CU_ASSERT_EQUAL(write(fd, w->p, w->n), w->n);
+}
+
+/* The next message's command; 0 when none comes. */
+static uint32_t raw_read(int fd, uint8_t *p)
+{
+    size_t n;
+
+    if (recv(fd, p, DIAMETER_HEAD, MSG_WAITALL) != DIAMETER_HEAD)
+        return 0;
+    n = (size_t)p[2] << 8 | p[3];
+    CU_ASSERT_FATAL(n >= DIAMETER_HEAD && n <= COMMAND_MAX);
+    if (recv(fd, p + DIAMETER_HEAD, n - DIAMETER_HEAD, MSG_WAITALL) != (ssize_t)n - DIAMETER_HEAD)
+        return 0;
+    return (uint32_t)p[5] << 16 | (uint32_t)p[6] << 8 | p[7];
+}
+
+static bool raw_connects(struct world *world)
+{
+    static const uint8_t ids[8] = {1, 1, 1, 1, 2, 2, 2, 2}, here[6] = {0, 1, 127, 0, 0, 1};
+    const struct timeval within = {.tv_sec = 15};
+    uint8_t p[COMMAND_MAX];
+    struct sockaddr_storage ss;
+    socklen_t n = addr_to_sockaddr(&world->pdp_addr, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct avp_writer w = raw_begin(p, world->raw_host);
+
+    CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof(within)), 0);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&ss, n), 0);
+    avp_put(&w, A_HOST_IP_ADDRESS, span_of(here, sizeof(here)));
+    avp_put_u32(&w, A_VENDOR_ID, 0);
+    avp_put(&w, A_PRODUCT_NAME, SPAN("octets"));
+    avp_put_u32(&w, A_AUTH_APPLICATION_ID, DIAMETER_APP_RX);
+    raw_send(fd, &w, CAPABILITIES, true, ids);
+    world->raw = fd;
+    if (raw_read(fd, p) == CAPABILITIES)
+        return true;
+    close(fd);
+    return false;
+}
+
+/* While libfdcore clears a broken connection away it hangs up on the next one of the same peer. */
+static int raw_open(struct world *w, const char *host)
+{
+    w->raw_host = host;
+    CU_ASSERT_FATAL(run_until(w, raw_connects));
+    return w->raw;
+}
+
+static void raw_answer_watchdog(int fd, const uint8_t *request)
+{
+    uint8_t p[COMMAND_MAX], ids[8];
+    struct avp_writer w = raw_begin(p, "pcscf.ims.test");
+
+    memcpy(ids, request + 12, sizeof(ids));
+    avp_put_u32(&w, A_RESULT_CODE, DIAMETER_SUCCESS);
+    raw_send(fd, &w, WATCHDOG, false, ids);
+}
+
+static bool a_peer_is_up(struct world *w)
+{
+    return diameter_peer_up(w->pdp, SPAN_NONE);
+}
+
+static bool no_peer_is_up(struct world *w)
+{
+    return !diameter_peer_up(w->pdp, SPAN_NONE);
+}
+
+static bool enough_are_asked(struct world *w)
+{
+    return w->asked == w->want;
+}
+
+static void raw_ask(struct world *w, int fd, const char *host)
+{
+    const struct diameter_names names = {span_str(host), SPAN("ims.test")};
+    const struct diameter_request r = {.kind = DIAMETER_ST,
+                                       .app = DIAMETER_APP_RX,
+                                       .session_id = span_str(host),
+                                       .st.cause = DIAMETER_LOGOUT};
+    uint8_t p[COMMAND_MAX];
+    size_t n = 0;
+
+    CU_ASSERT_EQUAL_FATAL(diameter_encode_request(&r, &names, p, sizeof(p), &n), 0);
+    CU_ASSERT_EQUAL(write(fd, p, n), n);
+    w->want++;
+    CU_ASSERT(run_until(w, enough_are_asked));
+}
+
+/* RFC 3539 3.4.1: after a broken connection three watchdogs come first. The peer knows nothing of
+ * that and asks at once. */
+static void what_a_peer_asks_that_has_just_come_back_is_answered(void)
+{
+    uint8_t p[COMMAND_MAX];
+    uint32_t command = WATCHDOG;
+    struct world w;
+    int fd, other;
+
+    pdp_alone(&w);
+    fd = raw_open(&w, "pcscf.ims.test");
+    CU_ASSERT(run_until(&w, a_peer_is_up));
+    close(fd);
+    CU_ASSERT(run_until(&w, no_peer_is_up));
+    fd = raw_open(&w, "pcscf.ims.test");
+    raw_ask(&w, fd, "pcscf.ims.test");
+    /* Answers go one way: when another peer has its own, the first is where it waits. */
+    other = raw_open(&w, "edge.ims.test");
+    raw_ask(&w, other, "edge.ims.test");
+    CU_ASSERT_EQUAL(raw_read(other, p), SESSION_END);
+    for (unsigned i = 0; i < 4 && command == WATCHDOG; i++) {
+        command = raw_read(fd, p);
+        if (command == WATCHDOG)
+            raw_answer_watchdog(fd, p);
+    }
+    CU_ASSERT_EQUAL(command, SESSION_END);
+    close(fd);
+    close(other);
     world_close(&w);
 }
 
@@ -376,7 +551,7 @@ static void what_is_missing_in_the_configuration_is_refused(void)
     struct diameter *d = NULL;
     struct diameter_fd_conf c = {.identity = "a.b",
                                  .realm = "b",
-                                 .local = address(0, 0),
+                                 .local = loopback(0),
                                  .apps = {DIAMETER_APP_RX},
                                  .n_apps = 1};
 
@@ -399,6 +574,8 @@ TEST_MAIN("common/diameter/fd",
            a_thousand_requests_are_each_answered_once},
           {"a dead process fails what is in flight and comes back",
            a_dead_process_fails_what_is_in_flight_and_comes_back},
+          {"what a peer asks that has just come back is answered",
+           what_a_peer_asks_that_has_just_come_back_is_answered},
           {"a stranger is not let in", a_stranger_is_not_let_in},
           {"octets that are no message cost the sender its connection only",
            octets_that_are_no_message_cost_the_sender_its_connection_only},
