@@ -170,6 +170,8 @@ enum sip_body sip_body_find(const struct sip_msg *m, struct span type, struct sp
     /* RFC 3261 7.4.1 wants a type; without one some take a body for a session description. */
     if (!is.p || is_sealed(is))
         return SIP_BODY_UNREADABLE;
+    if (!type_is(is, type) && !type_is(is, SPAN("multipart")))
+        return SIP_BODY_NONE;
     while (sip_values_next(&coding))
         if (!is_identity(coding.value))
             return SIP_BODY_UNREADABLE;
@@ -177,8 +179,6 @@ enum sip_body sip_body_find(const struct sip_msg *m, struct span type, struct sp
         *ret_content = m->body;
         return SIP_BODY_FOUND;
     }
-    if (!type_is(is, SPAN("multipart")))
-        return SIP_BODY_NONE;
     return read_boundary(is, &boundary) ? find_part(m->body, boundary, type, ret_content)
                                         : SIP_BODY_UNREADABLE;
 }

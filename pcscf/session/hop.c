@@ -277,6 +277,8 @@ static void hop_route(struct hop *h)
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
 static const struct leg_outcome unreadable = {488, "Unreadable Session Description", SPAN_NONE};
+/* RFC 3261 7.4.1 */
+static const struct leg_outcome untyped = {400, "Body Without Content-Type", SPAN_NONE};
 
 static void on_body(const struct leg_outcome *o, void *ctx)
 {
@@ -321,7 +323,7 @@ static void hop_start(struct hop *h, struct sip_msg *m)
                                 .ctx = h};
     list_init(&h->body.item);
     if (body == SIP_BODY_UNREADABLE)
-        on_body(&unreadable, h);
+        on_body(sip_line_first(m, SIP_H_CONTENT_TYPE) ? &unreadable : &untyped, h);
     else if ((is_offer && leg->offer_pending) || leg_body_start(leg, &h->body) != 0)
         hop_refuse(h, 491, NULL); /* RFC 3261 14.2, RFC 3311 5.2 */
 }

@@ -615,6 +615,8 @@ static const struct {
      REQUEST("OPTIONS", BOB, "6\n Route: <sip:x.example;lr>"), "SIP/2.0 400", ""},
     {"the REGISTER of somebody else", REQUEST("REGISTER", "sip:" DOMAIN, "7"), "SIP/2.0 403", ""},
     {"a CANCEL of nothing", REQUEST("CANCEL", BOB, "8"), "SIP/2.0 481", ""},
+    {"a body that does not say what it is", REQUEST("INVITE", BOB, "9") " v=0\n", "SIP/2.0 400",
+     ""},
 };
 
 /* TS 33.203 7.1: also the refusal of what nobody could read stays inside of the security association. */
@@ -626,6 +628,7 @@ static void refusals_stay_in_the_association(void)
         const char *m;
 
         say(&w.alice.uc, &w.alice.ps, refused[i].request);
+        (void)peer_take(&w.alice.us, "SIP/2.0 100", NULL);
         m = peer_take(&w.alice.us, refused[i].status, &from);
         if (!m)
             fprintf(stderr, "%s: %s\n", refused[i].name, peer_take(&w.alice.us, "", NULL));

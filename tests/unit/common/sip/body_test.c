@@ -54,6 +54,7 @@ static const struct {
     {"Content-Type: text/plain\r\n", "--b\r\n" SDP, SIP_BODY_NONE, ""},
     {"Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", SDP, SIP_BODY_UNREADABLE, ""},
     {"Content-Type: application/sdp\r\ne: gzip\r\n", SDP, SIP_BODY_UNREADABLE, ""},
+    {"Content-Type: text/plain\r\ne: gzip\r\n", "x", SIP_BODY_NONE, ""},
     {"", SDP, SIP_BODY_UNREADABLE, ""},
     /* sealed */
     {"Content-Type: application/pkcs7-mime;smime-type=enveloped-data\r\n", "x", SIP_BODY_UNREADABLE,
