@@ -324,7 +324,7 @@ static void raw_send(int fd, struct avp_writer *w, uint32_t command, bool reques
     CU_ASSERT_FATAL(!w->overflow);
     memcpy(w->p, head, sizeof(head));
     memcpy(w->p + sizeof(head), ids, 8);
-    CU_ASSERT_EQUAL(write(fd, w->p, w->n), w->n);
+    CU_ASSERT_EQUAL(write(fd, w->p, w->n), (ssize_t)w->n);
 }
 
 /* The next message's command; 0 when none comes. */
@@ -409,7 +409,7 @@ static void raw_ask(struct world *w, int fd, const char *host)
     size_t n = 0;
 
     CU_ASSERT_EQUAL_FATAL(diameter_encode_request(&r, &names, p, sizeof(p), &n), 0);
-    CU_ASSERT_EQUAL(write(fd, p, n), n);
+    CU_ASSERT_EQUAL(write(fd, p, n), (ssize_t)n);
     w->want++;
     CU_ASSERT(run_until(w, enough_are_asked));
 }
