@@ -16,17 +16,18 @@
 #include "common/base/base.h"
 
 enum conf_type {
-    CONF_STRING,      /* const char * */
-    CONF_NAME,        /* const char *: a host or domain name, such as a Diameter identity */
-    CONF_INT,         /* int64_t */
-    CONF_BOOL,        /* bool: true, false, yes, no, on, off */
-    CONF_DURATION,    /* uint64_t microseconds: "30 s", "500ms", "5 min", "1 h", "2 d" */
-    CONF_SIZE,        /* uint64_t octets: "64 KiB", "1 MiB", "65535" */
-    CONF_ADDR,        /* struct addr, an IP address; port 0. "" = none, if that is the default */
-    CONF_ADDR_PORT,   /* struct addr: "127.0.0.1:5060", "[::1]:5060"; "" as above */
-    CONF_PORTS,       /* struct conf_ports: "30000-39999" or one port */
-    CONF_ENUM,        /* int: index into names */
-    CONF_PATH,        /* const char *: a file or directory; relative to the configuration file */
+    CONF_STRING,    /* const char * */
+    CONF_NAME,      /* const char *: a host or domain name, such as a Diameter identity. "" = none,
+                         if that is the default */
+    CONF_INT,       /* int64_t */
+    CONF_BOOL,      /* bool: true, false, yes, no, on, off */
+    CONF_DURATION,  /* uint64_t microseconds: "30 s", "500ms", "5 min", "1 h", "2 d" */
+    CONF_SIZE,      /* uint64_t octets: "64 KiB", "1 MiB", "65535" */
+    CONF_ADDR,      /* struct addr, an IP address; port 0. "" = none, if that is the default */
+    CONF_ADDR_PORT, /* struct addr: "127.0.0.1:5060", "[::1]:5060"; "" as above */
+    CONF_PORTS,     /* struct conf_ports: "30000-39999" or one port */
+    CONF_ENUM,      /* int: index into names */
+    CONF_PATH,      /* const char *: a file or directory; relative to the configuration file */
     CONF_SECRET_FILE, /* struct secret: the content of a file without its last newline. Others must
                          not be able to read the file. "" = no secret */
     CONF_STRINGS,     /* struct conf_strings: a list of strings */

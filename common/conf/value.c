@@ -364,7 +364,8 @@ static int set_name(struct conf *c, struct conf_report *report, const struct con
     for (size_t i = 0; i < text.n; i++)
         if (!text.p[i] || !strchr(good, text.p[i]))
             return wrong(report, place, text);
-    if (text.n == 0 || text.n > CONF_NAME_MAX)
+    bool none = text.n == 0 && place->option->fallback && !*place->option->fallback;
+    if ((text.n == 0 && !none) || text.n > CONF_NAME_MAX)
         return wrong(report, place, text);
     return set_text(c, report, place, text, ret);
 }

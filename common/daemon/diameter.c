@@ -15,6 +15,15 @@ static void on_peer(void *ctx, struct span host, bool up)
             OBS_SPAN("peer", host));
 }
 
+const char *daemon_diameter_identity(const char *given, const char *program, const char *realm,
+                                     char *space)
+{
+    if (*given)
+        return given;
+    (void)snprintf(space, DAEMON_IDENTITY_SPACE, "%s.%s", program, realm); /* both are bounded */
+    return space;
+}
+
 int daemon_diameter_new(struct daemon *d, const struct diameter_fd_conf *conf, const char *options,
                         struct diameter **ret_diameter, struct daemon_finding *ret_finding)
 {

@@ -7,6 +7,13 @@
 #include "common/daemon/daemon.h"
 #include "common/diameter/fd/fd.h"
 
+enum { DAEMON_IDENTITY_SPACE = 512 };
+
+/* A Diameter identity of the configuration: what was given, or with "" PROGRAM.REALM in `space`
+ * (DAEMON_IDENTITY_SPACE), so that networks differ by their realm alone. */
+const char *daemon_diameter_identity(const char *given, const char *program, const char *realm,
+                                     char *space);
+
 /* diameter_fd_new with the program's loop; conf's on_log and log_ctx are set here. Peers that come
  * and go are logged as peer.up and peer.down. `options` names what to look at in the configuration
  * when it fails ("pdp.address"). The finding is filled on failure. */

@@ -15,9 +15,10 @@ static const char *const authorization_names[] = {"pdp", "off", NULL};
 
 static const struct conf_option options[] = {
     {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
-     .help = "The Diameter realm, ours and the PDP's."},
-    {"identity", CONF_NAME, AT(identity), .fallback = "edge.ims.mnc001.mcc001.3gppnetwork.org",
-     .help = "Our Diameter identity."},
+     .help = "Our network's domain name: the Diameter realm, ours and the PDP's.",
+     .sample = "ims.mnc001.mcc001.3gppnetwork.org"},
+    {"identity", CONF_NAME, AT(identity), .fallback = "",
+     .help = "Our Diameter identity. \"\" = edge.REALM."},
 
     {"ng.address", CONF_ADDR_PORT, AT(ng), .fallback = "127.0.0.35:2223",
      .help = "Where the P-CSCF (or another client of rtpengine's ng protocol) commands us, UDP. "
@@ -49,8 +50,8 @@ static const struct conf_option options[] = {
              "measurements."},
     {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
      .help = "Where the PDP listens: Diameter over TCP."},
-    {"pdp.identity", CONF_NAME, AT(pdp_identity),
-     .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
+    {"pdp.identity", CONF_NAME, AT(pdp_identity), .fallback = "",
+     .help = "Its Diameter identity. \"\" = pdp.REALM."},
     {"pdp.timeout", CONF_DURATION, AT(pdp_timeout), .fallback = "1500 ms", .min = 50000,
      .max = SECONDS(30),
      .help = "No answer for this long is a refusal. Keep it below the P-CSCF's media.timeout."},

@@ -67,13 +67,16 @@ static const struct daemon_check checks[] = {
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct edge_config *c = p->config;
-    struct diameter_fd_conf conf = {.identity = c->identity,
-                                    .realm = c->realm,
-                                    .local = c->ng,
-                                    .apps = {DIAMETER_APP_QOS},
-                                    .n_apps = 1,
-                                    .peers = {{c->pdp_identity, c->pdp_address}},
-                                    .n_peers = 1};
+    char ours[DAEMON_IDENTITY_SPACE], pdp[DAEMON_IDENTITY_SPACE];
+    struct diameter_fd_conf conf = {
+        .identity = daemon_diameter_identity(c->identity, "edge", c->realm, ours),
+        .realm = c->realm,
+        .local = c->ng,
+        .apps = {DIAMETER_APP_QOS},
+        .n_apps = 1,
+        .peers = {{daemon_diameter_identity(c->pdp_identity, "pdp", c->realm, pdp),
+                   c->pdp_address}},
+        .n_peers = 1};
 
     if (c->authorization == GATE_OPEN) {
         OBS_LOG(daemon_log(p->daemon), OBS_WARN, "authorization.off",

@@ -9,7 +9,8 @@ static const char *const timer_names[] = {"rfc3261", "3gpp", NULL};
 const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
     {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
      .help = "Our network's domain name: P-Visited-Network-ID, the operator in P-Charging-Vector, "
-             "the Diameter realm."},
+             "the Diameter realm.",
+     .sample = "ims.mnc001.mcc001.3gppnetwork.org"},
 
     {"gm.address", CONF_ADDR_PORT, AT(gm), .fallback = "127.0.0.10:5060",
      .help = "Where phones reach us in the clear, UDP and TCP. It must be an address of this "
@@ -82,10 +83,10 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
      .help = "Ask a PDP (or PCRF) over Rx before media is let through."},
     {"pdp.address", CONF_ADDR_PORT, AT(pdp_address), .fallback = "127.0.0.30:3868",
      .help = "Where it listens: Diameter over TCP."},
-    {"pdp.identity", CONF_NAME, AT(pdp_identity),
-     .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org", .help = "Its Diameter identity."},
-    {"pdp.our_identity", CONF_NAME, AT(identity),
-     .fallback = "pcscf.ims.mnc001.mcc001.3gppnetwork.org", .help = "Ours."},
+    {"pdp.identity", CONF_NAME, AT(pdp_identity), .fallback = "",
+     .help = "Its Diameter identity. \"\" = pdp.REALM."},
+    {"pdp.our_identity", CONF_NAME, AT(identity), .fallback = "",
+     .help = "Ours. \"\" = pcscf.REALM."},
     {"pdp.application", CONF_STRING, AT(application), .fallback = "ims.voice",
      .help = "AF-Application-Identifier: what policies may look at."},
     {"pdp.timeout", CONF_DURATION, AT(pdp_timeout), .fallback = "2 s", .min = 50000,

@@ -124,13 +124,16 @@ static int open_ipsec(struct program *p, struct daemon_finding *f)
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct pcscf_config *c = p->config;
-    struct diameter_fd_conf conf = {.identity = c->identity,
-                                    .realm = c->realm,
-                                    .local = c->mw,
-                                    .apps = {DIAMETER_APP_RX},
-                                    .n_apps = 1,
-                                    .peers = {{c->pdp_identity, c->pdp_address}},
-                                    .n_peers = 1};
+    char ours[DAEMON_IDENTITY_SPACE], pdp[DAEMON_IDENTITY_SPACE];
+    struct diameter_fd_conf conf = {
+        .identity = daemon_diameter_identity(c->identity, "pcscf", c->realm, ours),
+        .realm = c->realm,
+        .local = c->mw,
+        .apps = {DIAMETER_APP_RX},
+        .n_apps = 1,
+        .peers = {{daemon_diameter_identity(c->pdp_identity, "pdp", c->realm, pdp),
+                   c->pdp_address}},
+        .n_peers = 1};
 
     if (!c->pdp)
         return 0;

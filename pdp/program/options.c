@@ -6,14 +6,15 @@ static const char *const mac_names[] = {"hmac-sha256", "hmac-md5", NULL};
 #define AT(member) offsetof(struct pdp_config, member)
 
 const struct conf_option pdp_options[PDP_OPTIONS_N] = {
+    {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
+     .help = "Our network's domain name: the Diameter realm.",
+     .sample = "ims.mnc001.mcc001.3gppnetwork.org"},
+
     {"diameter.listen", CONF_ADDR_PORT, AT(listen), .fallback = "127.0.0.30:3868",
      .help = "Where P-CSCFs and edges reach us: Diameter over TCP."},
-    {"diameter.identity", CONF_NAME, AT(identity),
-     .fallback = "pdp.ims.mnc001.mcc001.3gppnetwork.org",
+    {"diameter.identity", CONF_NAME, AT(identity), .fallback = "",
      .help = "Our Diameter identity. Tokens name it (AUTH_ENT_ID), so that edges know whom to "
-             "ask."},
-    {"diameter.realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",
-     .help = "Our Diameter realm."},
+             "ask. \"\" = pdp.REALM."},
     {"diameter.accept_realm", CONF_BOOL, AT(accept_realm), .fallback = "true",
      .help = "Let every node whose identity is in our realm connect. false = only those in "
              "diameter.peers. There is no TLS here: keep this network closed."},

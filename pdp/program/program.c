@@ -58,8 +58,11 @@ static int open_policy(struct program *p, struct daemon_finding *f)
 static int open_grants(struct program *p, struct daemon_finding *f)
 {
     const struct pdp_config *c = p->config;
-    struct grants_options o = {
-        .entity = c->identity, .lifetime = c->token_lifetime / SEC, .limit = (uint32_t)c->sessions};
+    char ours[DAEMON_IDENTITY_SPACE];
+    struct grants_options o = {.entity =
+                                   daemon_diameter_identity(c->identity, "pdp", c->realm, ours),
+                               .lifetime = c->token_lifetime / SEC,
+                               .limit = (uint32_t)c->sessions};
     struct store_error error = {0};
     int rc = pdp_keys_read(c, daemon_rnd(p->daemon), loop_wall(daemon_loop(p->daemon)) / 1000000,
                            &o.keys, f);
@@ -79,18 +82,20 @@ static int open_grants(struct program *p, struct daemon_finding *f)
 static int open_diameter(struct program *p, struct daemon_finding *f)
 {
     const struct pdp_config *c = p->config;
-    struct diameter_fd_conf conf = {.identity = c->identity,
-                                    .realm = c->realm,
-                                    .local = c->listen,
-                                    .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
-                                    .n_apps = 2,
-                                    .accept_realm = c->accept_realm,
-                                    .unanswered = (unsigned)c->in_flight};
+    char ours[DAEMON_IDENTITY_SPACE];
+    struct diameter_fd_conf conf = {
+        .identity = daemon_diameter_identity(c->identity, "pdp", c->realm, ours),
+        .realm = c->realm,
+        .local = c->listen,
+        .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
+        .n_apps = 2,
+        .accept_realm = c->accept_realm,
+        .unanswered = (unsigned)c->in_flight};
 
     for (size_t i = 0; i < c->peers.n && i < DIAMETER_FD_PEERS_MAX; i++)
         conf.peers[conf.n_peers++].identity = c->peers.v[i];
-    return daemon_diameter_new(
-        p->daemon, &conf, "diameter.identity, diameter.realm and diameter.peers", &p->diameter, f);
+    return daemon_diameter_new(p->daemon, &conf, "realm, diameter.identity and diameter.peers",
+                               &p->diameter, f);
 }
 
 static int open_services(struct program *p, struct daemon_finding *f)

@@ -16,8 +16,7 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
      .help = "Further home domains: who calls somebody there calls a subscriber of ours."},
     {"names", CONF_STRINGS, AT(names), .fallback = "[]", .max = 32,
      .help = "Names by which others reach this server in Route and Request-URI, besides its "
-             "address.",
-     .sample = "[scscf.ims.mnc001.mcc001.3gppnetwork.org]"},
+             "address. [] = scscf.REALM."},
 
     {"mw.address", CONF_ADDR_PORT, AT(mw), .fallback = "127.0.0.20:6060",
      .help = "Where P-CSCFs and other S-CSCFs reach us, UDP and TCP. It must be an address of this "

@@ -93,10 +93,14 @@ static int open_core(struct scscf_program *p, struct daemon_finding *f)
                             .ctx = p};
     struct span domains[33], names[32]; /* the option table allows no more */
     struct scscf_options options;
-    char address[ADDR_TEXT_MAX];
+    char address[ADDR_TEXT_MAX], own[300];
     int rc;
 
     scscf_settings(p->config, domains, names, &options);
+    if (options.n_hosts == 0) {
+        (void)snprintf(own, sizeof(own), "scscf.%s", p->config->realm); /* a CONF_NAME is bounded */
+        names[options.n_hosts++] = span_str(own);
+    }
     rc = scscf_new(&env, &options, &p->scscf);
     if (rc != 0)
         daemon_find(f,

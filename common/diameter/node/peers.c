@@ -44,7 +44,9 @@ static int on_validate(struct peer_info *info, int *auth, int (**cb2)(struct pee
     for (size_t i = 0; !known && i < peers.conf->n_peers; i++)
         known = span_eq_nocase(who, span_str(peers.conf->peers[i].identity));
     if (!known)
-        node_log("refused peer %.*s: add it to the peers of the configuration", SPAN_ARG(who));
+        node_log("refused peer %.*s, which is not in our realm %s: mend its realm or identity, or "
+                 "name it in diameter.peers",
+                 SPAN_ARG(who), peers.conf->realm);
     *auth = known ? 1 : -1;
     info->config.pic_flags.sec = PI_SEC_NONE;
     return 0;
@@ -88,6 +90,18 @@ static void no_delay(struct peer_hdr *peer)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower at worst */
 }
 
+/* RFC 6733 5.3: whoever refuses a capabilities exchange says why in its CEA, and libfdcore only that
+ * it was an error. What it nearly always is: the other side does not know our identity. */
+static void connect_failed(const char *peer, const char *why)
+{
+    if (strstr(why, "CEA with unexpected error code"))
+        node_log("%s refuses our capabilities: it does not know our identity %s, or we have no "
+                 "application in common; give us its realm, or name us in its diameter.peers",
+                 peer, peers.conf->identity);
+    else
+        node_log("%s: %s", peer, why);
+}
+
 /* For every event but received data: without a hook of ours, libfdcore dumps every message. */
 static void on_event(enum fd_hook_type type, struct msg *msg, struct peer_hdr *peer, void *other,
                      struct fd_hook_permsgdata *pmd, void *regdata)
@@ -96,7 +110,7 @@ static void on_event(enum fd_hook_type type, struct msg *msg, struct peer_hdr *p
     if (type == HOOK_PEER_CONNECT_SUCCESS && peer)
         no_delay(peer);
     if (type == HOOK_PEER_CONNECT_FAILED && other)
-        node_log("%s: %s", peer ? peer->info.pi_diamid : "a peer", (const char *)other);
+        connect_failed(peer ? peer->info.pi_diamid : "a peer", other);
     if ((type == HOOK_MESSAGE_PARSING_ERROR || type == HOOK_MESSAGE_ROUTING_ERROR) && msg && other)
         node_log("%s: a message is refused: %s", peer ? peer->info.pi_diamid : "routing",
                  (const char *)other);
