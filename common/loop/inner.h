@@ -49,6 +49,7 @@ struct loop_impl {
                       struct loop_thread **ret_thread);
     uint64_t (*clock)(
         void); /* nanoseconds for the watchdog; NULL = virtual time, nothing is slow */
+    bool late; /* timers may be: a wake-up costs something */
 };
 
 struct loop {

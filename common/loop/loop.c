@@ -4,6 +4,8 @@
 
 #define SLOW_NS (1000 * 1000)
 
+enum { LATE_SHARE = 64, LATE_MAX_MS = 256 };
+
 void loop_init(struct loop *l, const struct loop_impl *impl, uint64_t now)
 {
     l->impl = impl;
@@ -78,11 +80,29 @@ void loop_timer_init(struct loop_timer *t, void (*fire)(struct loop_timer *t, vo
     t->ctx = ctx;
 }
 
+/* The end of the step of time that `due` is in. Most timers of SIP run for seconds and say that
+ * something is to be forgotten: each in a turn of its own, they were half of all turns. */
+static uint64_t step_end(uint64_t due, uint64_t delay)
+{
+    uint64_t step = delay / LATE_SHARE / MSEC, tick = due / MSEC + (due % MSEC != 0);
+
+    if (step < 2)
+        return due;
+    /* A power of two: steps of different lengths end together, and where a slot of the wheel does. */
+    step = step < LATE_MAX_MS ? UINT64_C(1) << (63 - __builtin_clzll(step)) : LATE_MAX_MS;
+    return (tick + step - 1) / step * step * MSEC;
+}
+
 void loop_timer_start(struct loop *l, struct loop_timer *t, uint64_t delay)
 {
+    uint64_t due = l->now + delay;
+
     loop_timer_stop(l, t);
-    wheel_add(&l->wheel, t,
-              delay < UINT64_MAX - MSEC - l->now ? l->now + delay : UINT64_MAX - MSEC);
+    if (delay >= UINT64_MAX - SEC - l->now)
+        due = UINT64_MAX - SEC;
+    else if (l->impl->late)
+        due = step_end(due, delay);
+    wheel_add(&l->wheel, t, due);
 }
 
 void loop_timer_stop(struct loop *l, struct loop_timer *t)

@@ -39,8 +39,9 @@ void loop_stats_get(const struct loop *l, struct loop_stats *ret_stats);
 #define MSEC UINT64_C(1000)
 #define SEC  UINT64_C(1000000)
 
-/* ---- timers: hierarchical wheel, 1 ms slots; start and stop are O(1), never early
- * ----------------------------- */
+/* ---- timers: hierarchical wheel, 1 ms slots; start and stop are O(1), never early. So that they
+ * share wake-ups, the libuv twin may fire a timer late by a 64th of its delay, by 256 ms at most; the
+ * simulated twin is exact. ------------------------------------------------------------------------ */
 
 struct loop_timer {
     struct list item;

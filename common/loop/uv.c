@@ -439,6 +439,7 @@ int loop_new(struct loop **ret_loop)
         .post = post,
         .thread_new = thread_new,
         .clock = uv_hrtime,
+        .late = true,
     };
     struct uv *u = calloc(1, sizeof(*u));
     int err = u ? uv_loop_init(&u->uv) : -ENOMEM;

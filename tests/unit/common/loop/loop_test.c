@@ -45,6 +45,32 @@ static void a_timer_fires_when_it_is_due_and_not_before(void)
     loop_free(loop);
 }
 
+static void long_timers_share_wake_ups_and_are_late_by_little(void)
+{
+    static const struct {
+        uint64_t delay, step;
+    } rows[] = {
+        {0, 1},          {20 * MSEC, 1},  {127 * MSEC, 1},
+        {128 * MSEC, 2}, {500 * MSEC, 4}, {5 * SEC, 64},
+        {17 * SEC, 256}, {32 * SEC, 256}, {UINT64_C(7200) * SEC, 256},
+    };
+    struct loop_timer t;
+
+    begin();
+    loop_timer_init(&t, stop_timer, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t asked = loop_now(loop) + rows[i].delay;
+        loop_timer_start(loop, &t, rows[i].delay);
+        CU_ASSERT(t.due >= asked);
+        CU_ASSERT(t.due - asked < (rows[i].step + 1) * MSEC);
+        CU_ASSERT(rows[i].step == 1 || t.due % (rows[i].step * MSEC) == 0);
+    }
+    loop_timer_start(loop, &t, UINT64_MAX);
+    CU_ASSERT(t.due > UINT64_MAX / 2);
+    loop_timer_stop(loop, &t);
+    loop_free(loop);
+}
+
 static void stop_task(struct loop_task *t, void *ctx)
 {
     (void)t, (void)ctx;
@@ -241,6 +267,8 @@ static void a_callback_of_more_than_a_millisecond_is_counted(void)
 TEST_MAIN("common/loop",
           {"a timer fires when it is due and not before",
            a_timer_fires_when_it_is_due_and_not_before},
+          {"long timers share wake-ups and are late by little",
+           long_timers_share_wake_ups_and_are_late_by_little},
           {"a task runs without any other event", a_task_runs_without_any_other_event},
           {"a readable descriptor is reported and may be unwatched there",
            a_readable_descriptor_is_reported_and_may_be_unwatched_there},

@@ -197,7 +197,19 @@ static void jobs_are_done_in_order_after_the_latency_and_bounded(void)
     sim_free(sim);
 }
 
-TEST_MAIN("common/loop/sim", {"two loops share one clock", two_loops_share_one_clock},
+static void timers_are_exact_however_long(void)
+{
+    struct loop_timer t;
+
+    begin();
+    loop_timer_init(&t, say_timer, SAYING("t"));
+    loop_timer_start(loop, &t, 32 * SEC + 1);
+    CU_ASSERT_EQUAL(t.due, loop_now(loop) + 32 * SEC + 1);
+    sim_free(sim);
+}
+
+TEST_MAIN("common/loop/sim", {"timers are exact however long", timers_are_exact_however_long},
+          {"two loops share one clock", two_loops_share_one_clock},
           {"the wall clock goes with the virtual one", the_wall_clock_goes_with_the_virtual_one},
           {"events of one instant come in the order of the calls",
            events_of_one_instant_come_in_the_order_of_the_calls},
