@@ -145,26 +145,19 @@ static bool make_room(struct obs_recorder *r, size_t size, const struct call *ke
 
 /* ---- what must not be kept ---- */
 
-/* Every octet of every recorded message goes through here. */
-static inline bool word_char(char c)
-{
-    char lower = (char)(c | 0x20);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+/* Sets of ASCII characters, a bit each: every octet of every message is looked up here. */
+#define BIT(c)    (UINT64_C(1) << ((c)&63))
+#define BOTH(c)   (BIT(c) | BIT((c) | 0x20))
+#define A_TO_Z    (BIT('Z' + 1) - BIT('A'))
+#define ZERO_TO_9 (BIT('9' + 1) - BIT('0'))
+static const uint64_t word_chars[4] = {BIT('-') | ZERO_TO_9, A_TO_Z | A_TO_Z << 32 | BIT('_')};
+/* What a word that mask looks for may begin with. */
+static const uint64_t first_chars[4] = {0,
+                                        BOTH('C') | BOTH('I') | BOTH('K') | BOTH('P') | BOTH('R')};
 
-/* May one of mask's words begin with it? */
-static inline bool may_begin(char c)
+static inline bool in(const uint64_t set[4], char c)
 {
-    switch (c | 0x20) {
-    case 'c':
-    case 'i':
-    case 'k':
-    case 'p':
-    case 'r':
-        return true;
-    default:
-        return false;
-    }
+    return set[(unsigned char)c >> 6] >> (c & 63) & 1;
 }
 
 /* From `at`: white space, '=', white space, a token or quoted string: masks its inside. */
@@ -205,9 +198,8 @@ static size_t mask_word(char *p, size_t n, size_t at)
     return at;
 }
 
-/* Keys (TS 33.203 6.1: CK and IK), digest responses, tokens (RFC 3313) and SRTP keys (RFC 4568)
- * in SIP and SDP. Masks in place, keeps lengths. */
-static void mask(char *p, size_t n)
+/* From the beginning of a word: masks what it names and returns where that ends, or `at`. */
+static size_t mask_at(char *p, size_t n, size_t at)
 {
     static const struct {
         const char *word;
@@ -219,24 +211,33 @@ static void mask(char *p, size_t n)
         {"response", 8, false, mask_parameter}, {"p-media-authorization", 21, true, mask_header},
         {"inline:", 7, false, mask_word},       {"k=", 2, true, mask_word},
     };
+    bool line_start = at == 0 || p[at - 1] == '\n';
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        size_t end = at + kinds[k].n;
+        /* Most words end at their second letter (which case does not change in '-' and '='). */
+        if (end > n || (p[at + 1] | 0x20) != kinds[k].word[1] ||
+            strncasecmp(p + at, kinds[k].word, kinds[k].n) != 0)
+            continue;
+        bool whole = !in(word_chars, p[end - 1]) || end == n || !in(word_chars, p[end]);
+        if (whole && (line_start || !kinds[k].line_start))
+            return kinds[k].mask(p, n, end);
+    }
+    return at;
+}
+
+/* Keys (TS 33.203 6.1: CK and IK), digest responses, tokens (RFC 3313) and SRTP keys (RFC 4568)
+ * in SIP and SDP. Masks in place, keeps lengths. */
+static void mask(char *p, size_t n)
+{
     for (size_t at = 0; at < n;) {
-        bool line_start = at == 0 || p[at - 1] == '\n';
-        size_t next = at;
-        for (size_t k = 0; may_begin(p[at]) && k < ARRAY_LEN(kinds) && next == at; k++) {
-            size_t end = at + kinds[k].n;
-            if (end > n || strncasecmp(p + at, kinds[k].word, kinds[k].n) != 0)
-                continue;
-            bool whole = !word_char(p[end - 1]) || end == n || !word_char(p[end]);
-            if (whole && (line_start || !kinds[k].line_start))
-                next = kinds[k].mask(p, n, end);
-        }
+        size_t next = in(first_chars, p[at]) ? mask_at(p, n, at) : at;
         if (next != at) {
             at = next;
             continue;
         }
-        while (at < n && word_char(p[at]))
+        while (at < n && in(word_chars, p[at]))
             at++;
-        while (at < n && !word_char(p[at]))
+        while (at < n && !in(word_chars, p[at]))
             at++;
     }
 }
