@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every message of RFC 4475 and RFC 5118, made anew from its description, through a proxy hop: over
- * UDP and over TCP. Each goes on byte for byte but for what a proxy must change, is answered, or is
- * dropped and counted. What a registrar makes of them is in tests/flow/scscf/register_test.c. */
+/* Every message of RFC 4475 and RFC 5118, made anew from its description, and what experience with
+ * parsers added to them, through a proxy hop: over UDP and over TCP. Each goes on byte for byte but
+ * for what a proxy must change, is answered, or is dropped and counted. What a registrar makes of
+ * them is in tests/flow/scscf/register_test.c. */
 #include <stdio.h>
 
 #include "tests/flow/proxy/hop.h"
@@ -238,6 +239,72 @@ static const struct odd rfc5118[] = {
      .to = "To: sip:bob@[2001:db8::192.0.2.1]"},
 };
 
+/* ---- what others get wrong ----------------------------------------------------------------------- */
+
+static const struct odd ours[] = {
+    {"a NUL that would end the headers", 400, .more = ODD_NUL "X: y"},
+    {"a NUL within a value", 400, .more = "X: y" ODD_NUL "z"},
+    {"a quoted NUL among UTF-8", GOOD,
+     .from = "From: \"\xc3\xa9\\" ODD_NUL "\" <sip:a@b.example>;tag=1"},
+    {"no empty line", 400, .end = "", .stream = ODD_WAITS},
+    {"a status without a space behind it", GOOD, .start = "SIP/2.0 200"},
+    {"a status of five digits", DROP, .start = "SIP/2.0 99999 x"},
+    {"a status with letters", DROP, .start = "SIP/2.0 200abc x"},
+    {"a status of another version", DROP, .start = "SIP/7.0 200 OK"},
+    {"a length in hex", 400, .length = "l: 0x4", .body = "four", .stream = ODD_CLOSES},
+    {"a length with a sign", 400, .length = "l: +4", .body = "four", .stream = ODD_CLOSES},
+    {"a length of two numbers", 400, .length = "l: 4 4", .body = "four", .stream = ODD_CLOSES},
+    {"a length that wraps at 32 bits", 400, .length = "l: 4294967300", .body = "four",
+     .stream = ODD_CLOSES},
+    {"a length that wraps at 64 bits", 400, .length = "l: 18446744073709551620", .body = "four",
+     .stream = ODD_CLOSES},
+    {"a body without a type", GOOD, .body = "four"},
+    {"a body with LF only", GOOD, .more = IS_SDP,
+     .body = "v=0\no=- 1 1 IN IP4 1.1.1.1\nm=audio 1 X\n"},
+    {"an escaped NUL in an identity", GOOD, .from = "From: <sip:alice%00evil@home.example>;tag=1"},
+    {"a broken escape", 400, .from = "From: <sip:al%zzice@home.example>;tag=1"},
+    {"loose routes as phones write them", GOOD,
+     .more = "Route: <sip:p1.example;;lr>\r\nRoute: <sip:p2.example;lr=>,<sip:p3.example;LR=on>"},
+    {"a Route that is none", 400, .more = "Route: garbage\r\nRoute: <sip:p2.example;lr>"},
+    {"a short Route", GOOD, .more = "Route: <sip:h>"},
+    {"auts, and empty values", GOOD, .start = "REGISTER sip:home.example SIP/2.0",
+     .cseq = "CSeq: 1 REGISTER",
+     .more =
+         "Authorization: Digest username=\"u@r\",nonce=\"\",response=\"\",auts=\"QUJDRUZHSEpLTU4="
+         "\",integrity-protected=\"yes\""},
+    {"keys in a challenge", GOOD, .start = "SIP/2.0 401 Unauthorized",
+     .more = "WWW-Authenticate: Digest realm=\"r\",nonce=\"n==\",ck=\"00112233\",ik=\"ffee\",qop=\""
+             "auth,auth-int\""},
+    {"a port of 70000", 400, .start = "OPTIONS sip:bob@home.example:70000 SIP/2.0"},
+    {"a CSeq of 2**33", 400, .cseq = "CSeq: 8589934592 OPTIONS"},
+    {"a negative CSeq", 400, .cseq = "CSeq: -1 OPTIONS"},
+    {"two Max-Forwards", 400, .more = "Max-Forwards: 5"},
+    {"a Max-Forwards of 300", 400, .hops = "Max-Forwards: 300"},
+    {"preamble, epilogue, empty parts and parts without headers", GOOD,
+     .more = "Content-Type: multipart/mixed;boundary=b1",
+     .body =
+         "pre\r\n--b1\r\nContent-Type: a/b;\r\n x=y\r\n\r\n\r\n--b1\r\n\r\nno headers\r\n--b1--\r\n"
+         "epilogue\r\n"},
+    {"a display name in UTF-8 without quotes", GOOD,
+     .from = "From: J\xc3\xbcrgen <sip:a@home.example>;tag=1"},
+    {"numbers in From and To", GOOD, .from = "From: <tel:+15551234;phone-context=x>;tag=1",
+     .to = "To: <tel:+15559999>"},
+    {"a folded header", GOOD, .more = "X-A: one\r\n two\r\n\tthree"},
+    {"every compact form", GOOD, .start = "INVITE sip:bob@home.example SIP/2.0",
+     .via = "v: SIP/2.0/UDP ue.example;branch=z9hG4bK1", .from = "f: <sip:a@home.example>;tag=1",
+     .to = "t: <sip:bob@home.example>", .call_id = "i: x", .cseq = "CSeq: 1 INVITE",
+     .more =
+         "m: <sip:a@ue.example>\r\nk: path,gruu\r\no: reg\r\nu: reg\r\nr: <sip:z@z.example>\r\nb: "
+         "<sip:q@q.example>\r\nx: 1800\r\na: *\r\nj: *\r\nd: proxy\r\ns: subject\r\ne: gzip\r\nc: "
+         "a/b",
+     .length = "l: 4", .body = "four"},
+    {"a line break within the start line", DROP,
+     .start = "X\r\nOPTIONS sip:bob@home.example SIP/2.0"},
+    {"a line that ends in LF", 400, .more = "X: y\nZ: z", .stream = ODD_CLOSES},
+    {"a CR within a line", 400, .more = "X: y\rZ: z"},
+    {"no protocol", DROP, .start = "OPTIONS sip:bob@home.example"},
+};
+
 /* ---- through the hop --------------------------------------------------------------------------- */
 
 static char text[16384];
@@ -385,7 +452,18 @@ static void rfc5118_over_tcp(void)
     judge_all(rfc5118, ARRAY_LEN(rfc5118), NET_TCP);
 }
 
+static void ours_over_udp(void)
+{
+    judge_all(ours, ARRAY_LEN(ours), NET_UDP);
+}
+static void ours_over_tcp(void)
+{
+    judge_all(ours, ARRAY_LEN(ours), NET_TCP);
+}
+
 TEST_MAIN("flow/proxy/torture", {"RFC 4475 over UDP", rfc4475_over_udp},
           {"RFC 4475 over TCP", rfc4475_over_tcp}, {"RFC 5118 over UDP", rfc5118_over_udp},
           {"RFC 5118 over TCP", rfc5118_over_tcp},
+          {"what others get wrong over UDP", ours_over_udp},
+          {"what others get wrong over TCP", ours_over_tcp},
           {"what is not understood is listed", what_is_not_understood_is_listed})
