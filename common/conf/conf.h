@@ -77,6 +77,7 @@ struct conf_option {
     const struct conf_option *items;
     size_t n_items, item_size;
     const char *sample; /* value shown in the sample file when it is not the default */
+    bool any;           /* ADDR, ADDR_PORT: 0.0.0.0 and [::], "all of this machine", may be given */
 };
 
 /* One struct to be filled; a program has its own and those of the rooms it wires. */

@@ -231,6 +231,14 @@ static int set_enum(struct conf_report *report, const struct conf_place *place, 
 
 /* ---- addresses ---- */
 
+static bool is_any(const struct addr *a)
+{
+    struct addr any;
+
+    return addr_parse_ip(a->family == AF_INET6 ? SPAN("::") : SPAN("0.0.0.0"), 0, &any) == 0 &&
+           addr_ip_eq(a, &any);
+}
+
 static int set_addr(struct conf_report *report, const struct conf_place *place, struct span text,
                     struct addr *ret)
 {
@@ -245,6 +253,11 @@ static int set_addr(struct conf_report *report, const struct conf_place *place, 
     if (type == CONF_ADDR_PORT && a.port == 0)
         return fault(report, place, "write it behind the address: 192.0.2.1:5060",
                      "'%.*s' has no port", SPAN_ARG(span_sub(text, 0, 80)));
+    if (type != CONF_ADDRS && !place->option->any && is_any(&a))
+        return fault(report, place,
+                     "others are told this address: give the one they reach; `ip address` shows "
+                     "those of this machine",
+                     "'%.*s' stands for all addresses", SPAN_ARG(span_sub(text, 0, 80)));
     *ret = a;
     return 0;
 }

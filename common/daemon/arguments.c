@@ -46,7 +46,7 @@ const struct conf_option daemon_options[] = {
     {"ops.socket", CONF_PATH, AT(socket), "/run/portcullis/${program}.sock",
      "Control socket for imsctl. --socket and $PORTCULLIS_RUN go before it."},
     {"ops.metrics", CONF_ADDR_PORT, AT(metrics), "",
-     "Address of /metrics (Prometheus) and /healthz; empty is none."},
+     "Address of /metrics (Prometheus) and /healthz; empty is none.", .any = true},
     {"recorder.calls", CONF_INT, AT(recorder_calls), "1000",
      "How many calls and registrations are kept for `imsctl ladder`; 0 records nothing.", 0,
      1000000},

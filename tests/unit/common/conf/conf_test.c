@@ -20,7 +20,7 @@ struct peer {
 };
 
 struct values {
-    struct addr gm, mw;
+    struct addr gm, mw, metrics;
     const char *realm, *host;
     int64_t sets;
     bool require;
@@ -46,6 +46,7 @@ static const struct conf_option peer_options[] = {
 static const struct conf_option options[] = {
     {"gm.address", CONF_ADDR, AT(gm), NULL, "Where phones find us."},
     {"mw.listen", CONF_ADDR_PORT, AT(mw), "127.0.0.1:5070", "Towards the core."},
+    {"metrics", CONF_ADDR_PORT, AT(metrics), "", "For Prometheus.", .any = true},
     {"gm.sets", CONF_INT, AT(sets), "100", "Most SA sets.", 1, 1000, "sets"},
     {"gm.require_ipsec", CONF_BOOL, AT(require), "true", "Refuse phones without IPsec."},
     {"realm", CONF_STRING, AT(realm), "${program}.example.net", "Home network."},
@@ -238,6 +239,21 @@ static void what_must_be_given_is_missed(void)
     assert_report("", "f: gm.address is missing\n    add it: Where phones find us.\n");
     assert_report("gm: {address: 192.0.2.1}\npeers:\n  - identity: x\n",
                   "f:3:5: peers[0].address is missing\n    add it: Where it listens.\n");
+}
+
+static void all_addresses_is_no_address_to_tell_others(void)
+{
+    assert_report("gm: {address: '::'}\nmw.listen: 0.0.0.0:5070\n",
+                  "f:1:15: gm.address: '::' stands for all addresses\n"
+                  "    others are told this address: give the one they reach; `ip address` shows "
+                  "those of this machine\n"
+                  "f:2:12: mw.listen: '0.0.0.0:5070' stands for all addresses\n"
+                  "    others are told this address: give the one they reach; `ip address` shows "
+                  "those of this machine\n");
+    struct conf *c;
+    CU_ASSERT_EQUAL(good("gm: {address: 192.0.2.1}\nmetrics: 0.0.0.0:9090\n", &c)->metrics.port,
+                    9090);
+    conf_free(c);
 }
 
 static void one_key_stands_once(void)
@@ -448,6 +464,8 @@ TEST_MAIN("common/conf/conf", {"every type is read", every_type_is_read},
           {"unknown keys are refused with the nearest", unknown_keys_are_refused_with_the_nearest},
           {"all faults are told with place and remedy", all_faults_are_told_with_place_and_remedy},
           {"what must be given is missed", what_must_be_given_is_missed},
+          {"all addresses is no address to tell others",
+           all_addresses_is_no_address_to_tell_others},
           {"one key stands once", one_key_stands_once},
           {"broken YAML is told with its place", broken_yaml_is_told_with_its_place},
           {"checks over several options have a place, too",
