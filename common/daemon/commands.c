@@ -50,8 +50,8 @@ static void run_log_level(struct ops_request *rq, void *ctx)
             if (span_eq(level, span_str(obs_level_names[i])))
                 break;
         if (!obs_level_names[i]) {
-            ops_fail(rq, "take one of: error warn notice info debug", "'%.*s' is not a level",
-                     SPAN_ARG(span_sub(level, 0, 40)));
+            ops_misuse(rq, "take one of: error warn notice info debug", "'%.*s' is not a level",
+                       SPAN_ARG(span_sub(level, 0, 40)));
             return;
         }
         obs_log_set_level(d->log, (enum obs_level)i);

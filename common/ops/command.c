@@ -99,20 +99,24 @@ static void put_usage(struct buf *b, const struct ops_command *c)
     }
 }
 
-/* {command, arguments, help, switches}: the last for imsctl, which must know what has no value. */
+/* {command, arguments, help, parameters, switches}: the last for imsctl, which must know what has no
+ * value. */
 static json_t *describe(const struct ops_command *c)
 {
     char usage[USAGE_MAX];
     struct buf b = {usage, 0, sizeof(usage) - 1, false};
     put_usage(&b, c);
     usage[b.n] = '\0';
-    json_t *switches = json_array();
+    json_t *switches = json_array(), *parameters = json_object();
     int rc = 0;
-    for (size_t i = 0; i < c->n_params; i++)
-        if (c->params[i].flags & OPS_FLAG)
-            rc |= json_array_append_new(switches, json_string(c->params[i].name));
-    json_t *row =
-        json_pack("{s:s, s:s, s:s}", "command", c->name, "arguments", usage, "help", c->help);
+    for (size_t i = 0; i < c->n_params; i++) {
+        const struct ops_param *p = &c->params[i];
+        if (p->flags & OPS_FLAG)
+            rc |= json_array_append_new(switches, json_string(p->name));
+        rc |= json_object_set_new(parameters, p->name, json_string(p->help));
+    }
+    json_t *row = json_pack("{s:s, s:s, s:s, s:o}", "command", c->name, "arguments", usage, "help",
+                            c->help, "parameters", parameters);
     if (rc == 0 && json_array_size(switches) > 0)
         rc = json_object_set(row, "switches", switches);
     json_decref(switches);
@@ -139,9 +143,10 @@ static void run_commands(struct ops_request *rq, void *ctx)
 
 /* ---- answers ---- */
 
-void ops_refusal(struct buf *b, const char *error, const char *remedy)
+void ops_refusal(struct buf *b, const char *error, const char *remedy, bool wrong_use)
 {
-    json_t *line = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", error, "remedy", remedy);
+    json_t *line = json_pack("{s:b, s:s, s:s, s:o*}", "ok", 0, "error", error, "remedy", remedy,
+                             "wrong_use", wrong_use ? json_true() : NULL);
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     buf_puts(b, text ? text : "{\"ok\":false,\"error\":\"memory is out\",\"remedy\":\"\"}");
     free(text);
@@ -179,25 +184,50 @@ void ops_ok(struct ops_request *rq, json_t *result)
     free(text);
 }
 
-void ops_fail(struct ops_request *rq, const char *remedy, const char *fmt, ...)
+static void refuse(struct ops_request *rq, bool wrong_use, const char *remedy, const char *fmt,
+                   va_list ap) __attribute__((format(printf, 4, 0)));
+static void refuse(struct ops_request *rq, bool wrong_use, const char *remedy, const char *fmt,
+                   va_list ap)
 {
     char error[512], line[ANSWER_MAX];
     struct buf b = BUF_ON(line);
-    va_list ap;
-    va_start(ap, fmt);
     (void)vsnprintf(error, sizeof(error), fmt, ap); /* cut when it is too long */
-    va_end(ap);
-    ops_refusal(&b, error, remedy ? remedy : "");
+    ops_refusal(&b, error, remedy ? remedy : "", wrong_use);
     request_end(rq,
                 b.overflow ? SPAN("{\"ok\":false,\"error\":\"?\",\"remedy\":\"\"}") : buf_span(&b));
 }
 
+void ops_fail(struct ops_request *rq, const char *remedy, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    refuse(rq, false, remedy, fmt, ap);
+    va_end(ap);
+}
+
+void ops_misuse(struct ops_request *rq, const char *remedy, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    refuse(rq, true, remedy, fmt, ap);
+    va_end(ap);
+}
+
 /* ---- arguments ---- */
+
+/* "barred_impu" is "barred-impu", as options are written. */
+static bool same_name(const char *name, struct span given)
+{
+    size_t i = 0;
+    while (i < given.n && name[i] == (given.p[i] == '_' ? '-' : given.p[i]))
+        i++;
+    return i == given.n && name[i] == '\0';
+}
 
 static const struct ops_param *param_of(const struct ops_command *c, struct span name)
 {
     for (size_t i = 0; i < c->n_params; i++)
-        if (span_eq(span_str(c->params[i].name), name))
+        if (same_name(c->params[i].name, name))
             return &c->params[i];
     return NULL;
 }
@@ -227,7 +257,7 @@ static int misuse(struct ops_request *rq, const char *fmt, ...)
     buf_fmt(&b, "usage: %s ", rq->command->name);
     put_usage(&b, rq->command);
     usage[b.n] = '\0';
-    ops_fail(rq, usage, "%s", error);
+    ops_misuse(rq, usage, "%s", error);
     return -EINVAL;
 }
 
@@ -354,12 +384,23 @@ int ops_arg_u64(struct ops_request *rq, const char *name, uint64_t max, uint64_t
 /* ---- a line ---- */
 
 static void refuse_line(void (*answer)(void *ctx, struct span line), void *ctx, const char *error,
-                        const char *remedy)
+                        const char *remedy, bool wrong_use)
 {
     char line[ANSWER_MAX];
     struct buf b = BUF_ON(line);
-    ops_refusal(&b, error, remedy);
+    ops_refusal(&b, error, remedy, wrong_use);
     answer(ctx, buf_span(&b));
+}
+
+static void refuse_unknown(void (*answer)(void *ctx, struct span line), void *ctx,
+                           const json_t *line)
+{
+    const char *first = json_string_value(json_object_get(line, "command"));
+    const char *second = json_string_value(json_array_get(json_object_get(line, "words"), 0));
+    char error[200];
+    (void)snprintf(error, sizeof(error), "there is no command '%.80s%s%.80s'", first ? first : "",
+                   second ? " " : "", second ? second : "");
+    refuse_line(answer, ctx, error, "'commands' lists what can be asked", true);
 }
 
 /* "subscriber" + words ["add", ...] is "subscriber add" when there is such a command. */
@@ -390,15 +431,17 @@ struct ops_request *ops_run(struct ops *o, struct span text,
     json_t *line = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(line)) {
         refuse_line(answer, ctx, "this is not a JSON object in one line",
-                    "send {\"command\": \"commands\"}");
+                    "send {\"command\": \"commands\"}", true);
         json_decref(line);
         return NULL;
     }
     const struct ops_command *command = meant(o, line, &command_ctx, &words_used);
     struct ops_request *rq = command ? calloc(1, sizeof(*rq)) : NULL;
     if (!rq) {
-        refuse_line(answer, ctx, command ? "memory is out" : "there is no such command",
-                    command ? "try again" : "'commands' lists what can be asked");
+        if (command)
+            refuse_line(answer, ctx, "memory is out", "try again", false);
+        else
+            refuse_unknown(answer, ctx, line);
         json_decref(line);
         return NULL;
     }

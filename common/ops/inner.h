@@ -36,7 +36,7 @@ struct ops_request *ops_run(struct ops *o, struct span line,
                             void (*answer)(void *ctx, struct span line), void *ctx);
 void ops_request_forget(struct ops_request *rq);
 /* {"ok": false}, without newline. */
-void ops_refusal(struct buf *b, const char *error, const char *remedy);
+void ops_refusal(struct buf *b, const char *error, const char *remedy, bool wrong_use);
 void ops_socket_free(struct ops_socket *s);
 
 #endif

@@ -6,7 +6,8 @@
  * Threads   ops: the loop's; http: a thread of its own that reads only metrics and a heartbeat.
  * In, out   one JSON object a line each way (ARCHITECTURE.md, "Control socket"):
  *           {"command": "subscriber", "words": ["add"], "arguments": {"impi": "...", "impu": [...]}}
- *           -> {"ok": true, "result": ...} or {"ok": false, "error": "...", "remedy": "..."}.
+ *           -> {"ok": true, "result": ...} or {"ok": false, "error": "...", "remedy": "..."}, with
+ *           "wrong_use": true when it could never be answered.
  * Errors    negative errno at start; to clients as {"ok": false}.
  * Never     blocks the loop; a slow client is cut off.
  * Tests     tests/unit/common/ops. */
@@ -32,7 +33,7 @@ enum {
 };
 
 struct ops_param {
-    const char *name; /* "impi" for --impi */
+    const char *name; /* "impi" for --impi; "barred-impu" may be asked for as barred_impu, too */
     const char *help;
     unsigned flags;
 };
@@ -65,9 +66,12 @@ int ops_arg_u64(struct ops_request *rq, const char *name, uint64_t max, uint64_t
                 uint64_t *ret_value);
 
 /* Take the result. Arrays of objects are shown as tables, objects as key: value; result NULL is an
- * internal error (no memory). Both end the request. */
+ * internal error (no memory). All end the request. ops_misuse: the request is wrong, whatever the
+ * state of the program (a value that is none); ops_fail: it cannot be answered now. */
 void ops_ok(struct ops_request *rq, json_t *result);
 void ops_fail(struct ops_request *rq, const char *remedy, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void ops_misuse(struct ops_request *rq, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Runs one line as if it had come over the socket; answer gets the line without newline, now or

@@ -89,7 +89,8 @@ static void client_answer(void *ctx, struct span line)
     struct buf b = BUF_ON(refusal);
     c->request = NULL;
     if (line.n > c->socket->o.answer) {
-        ops_refusal(&b, "the answer is too long for the control socket", "ask for less (--limit)");
+        ops_refusal(&b, "the answer is too long for the control socket", "ask for less (--limit)",
+                    false);
         line = buf_span(&b);
     }
     c->out = malloc(line.n + 1);
@@ -114,7 +115,7 @@ static bool client_step(struct client *c)
         c->n_in = 0;
         char refusal[512];
         struct buf b = BUF_ON(refusal);
-        ops_refusal(&b, "the line is too long", "send one JSON object a line");
+        ops_refusal(&b, "the line is too long", "send one JSON object a line", true);
         client_answer(c, buf_span(&b));
         return true;
     }

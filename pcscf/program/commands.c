@@ -111,8 +111,12 @@ static void ladder(struct ops_request *rq, void *ctx)
         ops_fail(rq, "Set trace: true in the configuration file and start again.",
                  "no messages are kept");
     else if (!found)
-        ops_fail(rq, "imsctl ladder without a name shows the latest call.",
-                 "no call is known as '%.*s'", SPAN_ARG(name));
+        ops_fail(rq,
+                 name.n ? "name it by ICID, Call-ID or an identity of one of its ends; without a "
+                          "name it is the latest call"
+                        : "make one; what happened before the start is not known",
+                 name.n ? "no call is known as '%.*s'" : "no call was recorded yet%.*s",
+                 SPAN_ARG(span_sub(name, 0, 200)));
     else
         ops_ok(rq, found);
     if (!p->config->trace)

@@ -186,6 +186,18 @@ static struct span party(char *room, size_t size, const struct sip_flow *flow)
     return span_of(room, (size_t)n);
 }
 
+/* Whom an INVITE calls, without parameters: calls are looked for by it, those that failed before
+ * anybody was found most of all. */
+static void name_called(struct program *p, struct span call, struct span raw)
+{
+    struct span line = span_cut(&raw, '\r');
+
+    if (!span_eq(span_cut(&line, ' '), SPAN("INVITE")))
+        return;
+    line = span_cut(&line, ' ');
+    obs_recorder_name(daemon_recorder(p->daemon), call, span_sub(line, 0, span_find(line, ';')));
+}
+
 void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx)
 {
     struct program *p = ctx;
@@ -200,8 +212,11 @@ void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, voi
                             .guarded = strncmp(endpoint, "port_", 5) == 0,
                             .text = raw};
 
-    if (m.call.n)
-        obs_record(daemon_recorder(p->daemon), &m);
+    if (!m.call.n)
+        return;
+    obs_record(daemon_recorder(p->daemon), &m);
+    if (!outgoing)
+        name_called(p, m.call, raw);
 }
 
 void report_aside(const struct session_leg *leg, const char *party_name, bool outgoing,

@@ -219,6 +219,11 @@ void scscf_drain(struct scscf *s)
     s->draining = true;
 }
 
+bool scscf_is_home(const struct scscf *s, struct span host)
+{
+    return sroute_is_home(&s->names, host);
+}
+
 bool scscf_is_idle(const struct scscf *s)
 {
     const struct calls_counters *c = calls_counters(s->calls);

@@ -72,6 +72,8 @@ int scscf_new(const struct scscf_env *env, const struct scscf_options *options,
               struct scscf **ret_scscf);
 /* No new calls, messages or registrations from now on (503); what runs goes on. */
 void scscf_drain(struct scscf *s);
+/* Is this host of an identity a home domain of ours? */
+bool scscf_is_home(const struct scscf *s, struct span host);
 /* True when no transaction and no call is alive and every record is on the disk. */
 bool scscf_is_idle(const struct scscf *s);
 /* Ends every call without a word to the phones: the records say that their end was not seen. Then

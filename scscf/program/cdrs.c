@@ -190,7 +190,7 @@ static void cdr_export(struct ops_request *rq, void *ctx)
     struct reading *r;
 
     if (format.p && !span_eq(format, SPAN("csv")) && !span_eq(format, SPAN("json"))) {
-        ops_fail(rq, "Use --format csv or --format json.", "no format '%.*s'", SPAN_ARG(format));
+        ops_misuse(rq, "Use --format csv or --format json.", "no format '%.*s'", SPAN_ARG(format));
         return;
     }
     if (ops_arg_u64(rq, "after", UINT64_MAX, 0, &f.after_sequence) != 0 ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What imsctl can ask an S-CSCF: registrations, calls, subscribers. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -32,15 +33,14 @@ struct listing {
     uint64_t left;
 };
 
-static json_t *impus_of(const struct subscriber *s)
+static json_t *impus_of(const struct subscriber *s, bool barred)
 {
-    char room[SUBSCRIBER_IMPUS * (SUBSCRIBER_IMPU_MAX + 12)];
-    struct buf b = BUF_ON(room);
+    json_t *list = json_array();
 
     for (unsigned i = 0; s && i < s->n_impu; i++)
-        buf_fmt(&b, "%s%.*s%s", i ? ", " : "", SPAN_ARG(s->impu[i].uri),
-                s->impu[i].barred ? " (barred)" : "");
-    return scscf_json_text(buf_span(&b));
+        if (!barred || s->impu[i].barred)
+            (void)json_array_append_new(list, scscf_json_text(s->impu[i].uri));
+    return list;
 }
 
 static bool put_registration(const struct registrar_view *v, void *ctx)
@@ -53,9 +53,9 @@ static bool put_registration(const struct registrar_view *v, void *ctx)
         (void)json_array_append_new(
             l->rows,
             json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "impi", scscf_json_text(v->impi), "impu",
-                      impus_of(subscribers_find_impi(l->program->subscribers, v->impi)), "contact",
-                      scscf_json_text(c->uri), "path", scscf_json_text(c->path), "expires_s",
-                      (json_int_t)c->expires_in, "since", scscf_json_time(v->since)));
+                      impus_of(subscribers_find_impi(l->program->subscribers, v->impi), false),
+                      "contact", scscf_json_text(c->uri), "path", scscf_json_text(c->path),
+                      "expires_s", (json_int_t)c->expires_in, "since", scscf_json_time(v->since)));
     }
     return --l->left > 0;
 }
@@ -115,8 +115,9 @@ static json_t *json_subscriber(const struct scscf_program *p, const struct subsc
                          : s->barred_in                ? "in"
                                                        : "";
 
-    return json_pack("{s:o, s:o, s:o, s:s, s:s, s:b}", "impi", scscf_json_text(s->impi), "impu",
-                     impus_of(s), "display_name", scscf_json_text(s->display_name), "auth",
+    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:b}", "impi", scscf_json_text(s->impi),
+                     "impu", impus_of(s, false), "barred_impu", impus_of(s, true), "display_name",
+                     scscf_json_text(s->display_name), "auth",
                      s->has_aka && s->has_digest ? "aka, digest"
                      : s->has_aka                ? "aka"
                      : s->has_digest             ? "digest"
@@ -127,20 +128,24 @@ static json_t *json_subscriber(const struct scscf_program *p, const struct subsc
 
 static void fail_with(struct ops_request *rq, const struct subscribers_error *error)
 {
-    ops_fail(rq, error->remedy, "%s", error->text);
+    if (error->code == -EINVAL || error->code == -E2BIG) /* the value, whoever is there */
+        ops_misuse(rq, error->remedy, "%s", error->text);
+    else
+        ops_fail(rq, error->remedy, "%s", error->text);
 }
 
 /* A change on its way to the disk. */
 struct change {
     struct scscf_program *program;
     struct ops_request *rq;
+    char impi[SUBSCRIBER_IMPI_MAX + 1];
     bool deletes;
 };
 
 static void on_changed(void *ctx, const struct subscribers_error *error)
 {
     struct change *c = ctx;
-    struct span impi = ops_arg(c->rq, "impi");
+    struct span impi = span_str(c->impi);
     const struct subscriber *s;
 
     if (error->code) {
@@ -155,14 +160,18 @@ static void on_changed(void *ctx, const struct subscribers_error *error)
     free(c);
 }
 
-static struct change *change_new(struct scscf_program *p, struct ops_request *rq, bool deletes)
+static struct change *change_new(struct scscf_program *p, struct ops_request *rq, struct span impi,
+                                 bool deletes)
 {
     struct change *c = calloc(1, sizeof(*c));
 
-    if (c)
-        *c = (struct change){p, rq, deletes};
-    else
+    if (!c) {
         ops_fail(rq, "Try again when there is memory.", "out of memory");
+        return NULL;
+    }
+    *c = (struct change){.program = p, .rq = rq, .deletes = deletes};
+    if (span_copy(impi, c->impi, sizeof(c->impi)) != 0)
+        c->impi[0] = '\0'; /* nobody has it */
     return c;
 }
 
@@ -177,11 +186,31 @@ static const struct ops_param add_params[] = {
     {"sqn", "sequence number to start from; default 0", 0},
     {"password", "for SIP digest; H(A1) is kept, not the password", 0},
     {"realm", "realm of the password; default: the domain of the IMPI", 0},
-    {"display_name", "shown to the called", 0},
+    {"display-name", "shown to the called", 0},
     {"media", "what the profile allows: audio,video,text,other; default all", 0},
     {"barred", "out, in or out,in: no calls of that kind", 0},
-    {"barred_impu", "identities, with commas, that may be registered but not used", 0},
+    {"barred-impu", "identities, with commas, that may be registered but not used", 0},
 };
+
+/* Nobody could reach an identity of another network here: calls to it go there. */
+static bool are_ours(struct scscf_program *p, struct ops_request *rq)
+{
+    struct sip_uri uri;
+
+    for (size_t i = 0; i < ops_arg_count(rq, "impu"); i++) {
+        struct span impu = ops_arg_at(rq, "impu", i);
+
+        if (sip_uri_split(impu, &uri) != 0 ||
+            (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS) ||
+            scscf_is_home(p->scscf, uri.host))
+            continue; /* what is no identity at all is said later */
+        ops_misuse(rq, "Write an identity of ours, or add the domain to domains of the S-CSCF.",
+                   "impu %.*s: %.*s is not a home domain of this network",
+                   SPAN_ARG(span_sub(impu, 0, 100)), SPAN_ARG(span_sub(uri.host, 0, 100)));
+        return false;
+    }
+    return true;
+}
 
 static void subscriber_add(struct ops_request *rq, void *ctx)
 {
@@ -190,6 +219,8 @@ static void subscriber_add(struct ops_request *rq, void *ctx)
     struct subscribers_error error = {0};
     struct change *c;
 
+    if (!are_ours(p, rq))
+        return;
     for (size_t i = 0; i < ARRAY_LEN(add_params); i++) {
         const char *name = add_params[i].name;
 
@@ -200,20 +231,35 @@ static void subscriber_add(struct ops_request *rq, void *ctx)
             }
         }
     }
-    c = change_new(p, rq, false);
+    c = change_new(p, rq, ops_arg(rq, "impi"), false);
     if (c && subscribers_add(p->subscribers, &spec, on_changed, c, &error) != 0) {
         fail_with(rq, &error);
         free(c);
     }
 }
 
+/* By private or public identity; NULL: rq has been answered. */
+static const struct subscriber *subscriber_meant(struct scscf_program *p, struct ops_request *rq)
+{
+    struct span who = ops_arg(rq, "identity");
+    const struct subscriber *s = subscribers_find_impi(p->subscribers, who);
+
+    if (!s)
+        s = subscribers_find_impu(p->subscribers, who, NULL);
+    if (!s)
+        ops_fail(rq, "imsctl subscriber list shows all of them.", "nobody is known as '%.*s'",
+                 SPAN_ARG(span_sub(who, 0, 200)));
+    return s;
+}
+
 static void subscriber_delete(struct ops_request *rq, void *ctx)
 {
     struct scscf_program *p = ctx;
+    const struct subscriber *s = subscriber_meant(p, rq);
     struct subscribers_error error = {0};
-    struct change *c = change_new(p, rq, true);
+    struct change *c = s ? change_new(p, rq, s->impi, true) : NULL;
 
-    if (c && subscribers_delete(p->subscribers, ops_arg(rq, "impi"), on_changed, c, &error) != 0) {
+    if (c && subscribers_delete(p->subscribers, span_str(c->impi), on_changed, c, &error) != 0) {
         fail_with(rq, &error);
         free(c);
     }
@@ -222,16 +268,10 @@ static void subscriber_delete(struct ops_request *rq, void *ctx)
 static void subscriber_show(struct ops_request *rq, void *ctx)
 {
     struct scscf_program *p = ctx;
-    struct span who = ops_arg(rq, "identity");
-    const struct subscriber *s = subscribers_find_impi(p->subscribers, who);
+    const struct subscriber *s = subscriber_meant(p, rq);
 
-    if (!s)
-        s = subscribers_find_impu(p->subscribers, who, NULL);
     if (s)
         ops_ok(rq, json_subscriber(p, s));
-    else
-        ops_fail(rq, "imsctl subscriber list shows all of them.", "nobody is known as '%.*s'",
-                 SPAN_ARG(who));
 }
 
 static void on_page(void *ctx, const struct subscribers_error *error,
@@ -261,7 +301,7 @@ static void subscriber_list(struct ops_request *rq, void *ctx)
 
     if (ops_arg_u64(rq, "limit", SUBSCRIBERS_PAGE_MAX, SUBSCRIBERS_PAGE_MAX, &limit) != 0)
         return;
-    c = change_new(p, rq, false);
+    c = change_new(p, rq, SPAN_NONE, false);
     if (c && subscribers_list(p->subscribers, ops_arg(rq, "after"), (size_t)limit, on_page, c,
                               &error) != 0) {
         fail_with(rq, &error);
@@ -276,8 +316,6 @@ static const struct ops_param page_params[] = {
     {"limit", "most rows", 0},
 };
 static const struct ops_param limit_params[] = {{"limit", "most rows", 0}};
-static const struct ops_param impi_params[] = {
-    {"impi", "private identity", OPS_REQUIRED | OPS_WORD}};
 static const struct ops_param identity_params[] = {
     {"identity", "private or public identity", OPS_REQUIRED | OPS_WORD}};
 
@@ -291,8 +329,8 @@ static const struct ops_command commands[] = {
      subscriber_show},
     {"subscriber list", "all subscribers, page by page", page_params, ARRAY_LEN(page_params),
      subscriber_list},
-    {"subscriber delete", "removes a subscriber and the registration", impi_params,
-     ARRAY_LEN(impi_params), subscriber_delete},
+    {"subscriber delete", "removes a subscriber with all identities, and the registration",
+     identity_params, ARRAY_LEN(identity_params), subscriber_delete},
 };
 
 int scscf_commands_new(struct scscf_program *p)

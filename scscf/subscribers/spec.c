@@ -31,13 +31,22 @@ static const struct {
     struct span name;
     size_t offset;
 } arguments[] = {
-#define ARGUMENT(text)                                                                             \
+#define ARGUMENT(text, member)                                                                     \
     {                                                                                              \
-        {#text, sizeof(#text) - 1}, offsetof(struct subscriber_spec, text)                         \
+        {text, sizeof(text) - 1}, offsetof(struct subscriber_spec, member)                         \
     }
-    ARGUMENT(impi),         ARGUMENT(k),     ARGUMENT(opc),    ARGUMENT(op),
-    ARGUMENT(amf),          ARGUMENT(sqn),   ARGUMENT(realm),  ARGUMENT(password),
-    ARGUMENT(display_name), ARGUMENT(media), ARGUMENT(barred), ARGUMENT(barred_impu),
+    ARGUMENT("impi", impi),
+    ARGUMENT("k", k),
+    ARGUMENT("opc", opc),
+    ARGUMENT("op", op),
+    ARGUMENT("amf", amf),
+    ARGUMENT("sqn", sqn),
+    ARGUMENT("realm", realm),
+    ARGUMENT("password", password),
+    ARGUMENT("display-name", display_name),
+    ARGUMENT("media", media),
+    ARGUMENT("barred", barred),
+    ARGUMENT("barred-impu", barred_impu),
 #undef ARGUMENT
 };
 
@@ -68,7 +77,7 @@ int subscriber_spec_set(struct subscriber_spec *spec, struct span name, struct s
     }
     error_set(ret_error, -ENOENT,
               "it takes impi, impu (up to 8 times), k, opc or op, amf, sqn, password, realm, "
-              "display_name, media, barred, barred_impu",
+              "display-name, media, barred, barred-impu",
               "there is no argument %.*s", (int)(name.n < 64 ? name.n : 64), name.p);
     return -ENOENT;
 }
@@ -199,7 +208,7 @@ static int read_profile(const struct subscriber_spec *spec, struct subscriber *p
     pub->barred_in = bits & 2;
     if (spec->display_name.n > SUBSCRIBER_NAME_MAX || !is_plain(spec->display_name)) {
         error_set(ret_error, -EINVAL, "leave out quotes, backslashes and control characters",
-                  "display_name cannot stand in a header (or has over %d octets)",
+                  "display-name cannot stand in a header (or has over %d octets)",
                   SUBSCRIBER_NAME_MAX);
         return -EINVAL;
     }
@@ -270,7 +279,7 @@ static int read_impus(const struct subscribers *s, const struct subscriber_spec 
         impu = impus_find(set, spec->n_impu, uri);
         if (!impu) {
             error_set(ret_error, -EINVAL, "give it as impu as well",
-                      "barred_impu %.*s is not among the identities", SPAN_ARG(uri));
+                      "barred-impu %.*s is not among the identities", SPAN_ARG(uri));
             return -EINVAL;
         }
         impu->barred = true;

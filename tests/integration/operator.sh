@@ -46,7 +46,54 @@ for p in edge pcscf; do
     holds "$p reaches pdp.$realm" logged $p "\"event\":\"peer.up\",\"peer\":\"pdp.$realm\""
     holds "the PDP knows $p.$realm" logged pdp "\"event\":\"peer.up\",\"peer\":\"$p.$realm\""
 done
+
+# ---- imsctl: what it says, and its status ----
+# asked STATUS PATTERN WORD...: imsctl's whole answer, as a pattern of bash.
+asked() {
+    local status=$1 pattern=$2 said rc
+    shift 2
+    said=$(imsctl "$@" 2>&1)
+    rc=$?
+    # shellcheck disable=SC2053  # the pattern is one
+    [ $rc = "$status" ] && [[ $said == $pattern ]] || {
+        printf 'imsctl %s: status %s\n%s\n' "$*" $rc "$said"
+        return 1
+    }
+}
+alice=(--impi alice@$realm --password pw)
+holds "help is help" asked 0 "imsctl: asks*--media audio,video,text,other*Exit status:*" -h
+holds "an unknown command is named, once" asked 2 "imsctl: there is no command 'frob'
+    'commands' lists what can be asked" frob
+holds "what is missing is wrong use" asked 2 "imsctl: --impu is missing
+    usage: subscriber add --impi VALUE *" subscriber add "${alice[@]}"
+holds "so is what is not known" asked 2 "imsctl: calls has no argument 'frob'*" calls --frob
+holds "so is a value that is none" asked 2 "imsctl: media does not know \"smell\"
+    choose, separated by commas, of: audio video text other" \
+    subscriber add "${alice[@]}" --impu sip:alice@$realm --media smell
+holds "so is an identity of others" asked 2 "imsctl: impu sip:bob@other.net: other.net is not a home domain of this network
+    *" subscriber add "${alice[@]}" --impu sip:bob@other.net
+holds "a file that cannot be read is named" asked 2 "imsctl: nokey cannot be read: No such file or directory
+    @FILE must be *" subscriber add "${alice[@]}" --impu sip:alice@$realm --k @nokey
+holds "hyphens and underscores" asked 0 "*barred_impu   tel:+15550001
+*" subscriber add "${alice[@]}" --impu sip:alice@$realm --impu tel:+15550001 --display-name Alice --barred_impu tel:+15550001
+holds "identities are a list" asked 0 "*\"impu\": \\[
+    \"sip:alice@$realm\",
+    \"tel:+15550001\"
+  \\]*" --json subscriber show tel:+15550001
+holds "the state forbids it: refused" asked 1 "imsctl: subscriber alice@$realm is there already*" \
+    subscriber add "${alice[@]}" --impu sip:alice@$realm
+holds "any identity names whom to delete" asked 0 "deleted  alice@$realm" subscriber delete tel:+15550001
+holds "records as JSON are records" asked 0 "" --json cdr export
+holds "records as CSV have a head" asked 0 "record_type,sequence,*" cdr export
+holds "a format that is none" asked 2 "imsctl: no format 'xml'*" cdr export --format xml
+holds "no call yet" asked 1 "imsctl: no call was recorded yet*" ladder
+holds "all options with what they take" asked 0 "*cdr export *--after VALUE*      icid          only of this call*" \
+    --role scscf commands
+holds "four run" asked 0 "-- edge*-- pcscf*-- pdp*-- scscf*" status
+
 testbed_stop edge || failed=$((failed + 1))
+holds "who does not run is told" asked 3 "-- pcscf*-- scscf*-- edge
+not running: there is no *run/edge.sock" status
 testbed_set edge.yaml identity edge.ims.example || exit 1
 testbed_start edge || exit 1
 holds "the edge says that the PDP does not know it" logged edge \

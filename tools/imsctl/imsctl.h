@@ -38,8 +38,9 @@ const char *imsctl_role_of(const char *command);
 
 /* {"command", "words", "arguments"} from words and options; `commands` is the program's answer to
  * "commands" (may be NULL) and tells which options have no value. "@FILE" stands for the content of
- * a file. NULL: a file cannot be read, or no memory. */
-json_t *imsctl_request(char *const *rest, int n, const json_t *commands);
+ * a file. NULL with the "@FILE" that cannot be read and errno in *ret_wrong, NULL there when memory
+ * is out. */
+json_t *imsctl_request(char *const *rest, int n, const json_t *commands, const char **ret_wrong);
 
 /* A connection; -1 with errno. */
 int imsctl_connect(const char *path);

@@ -10,24 +10,35 @@ static const char help[] =
     "imsctl: asks the programs of Portcullis\n\n"
     "usage: imsctl [--socket PATH | --role NAME | --run-dir DIR] [--json] COMMAND [WORD...] "
     "[--NAME VALUE...]\n\n"
-    "  imsctl status                      how the programs are doing\n"
+    "  imsctl status                      how the programs are doing, and which do not run\n"
     "  imsctl registrations               phones registered at the P-CSCF\n"
     "  imsctl calls                       calls at the S-CSCF\n"
     "  imsctl tokens                      authorization tokens of the PDP\n"
     "  imsctl gates                       gates of the media edge\n"
-    "  imsctl subscriber add|list|show|delete ...\n"
-    "  imsctl cdr list|export ...         charging records\n"
+    "  imsctl subscriber add --impi NAME --impu URI [--impu URI ...]\n"
+    "                        (--k HEX (--opc HEX | --op HEX) | --password TEXT)\n"
+    "                        [--media audio,video,text,other] [--barred out,in] ...\n"
+    "  imsctl subscriber show|delete IDENTITY\n"
+    "  imsctl subscriber list [--after IMPI] [--limit N]\n"
+    "  imsctl cdr list [--icid ICID] [--limit N]\n"
+    "                                     the latest charging records\n"
+    "  imsctl cdr export [--format csv|json] [--after NUMBER] [--icid ICID] [--limit N]\n"
+    "                                     all of them, oldest first; json: one object a line\n"
     "  imsctl ladder [NAME] [--messages]  a call, message by message\n"
-    "  imsctl --role NAME commands        everything that program can be asked\n\n"
+    "  imsctl --role NAME commands        everything that program can be asked, and what each\n"
+    "                                     option takes\n\n"
+    "--json gives the answer as JSON, for programs.\n"
     "A value @FILE is the content of the file: keys need not stand on the command line.\n"
     "The control sockets are in /run/portcullis, $PORTCULLIS_RUN or --run-dir.\n"
-    "Exit status: 1 refused, 2 wrong use, 3 nobody answers.\n";
+    "Exit status: 1 refused, 2 wrong use, 3 nobody answers or a program does not run.\n";
 
 struct question {
     const struct imsctl_options *o;
     int status;
     json_t *results; /* of several programs, for --json */
     bool several;
+    bool records;    /* cdr export: the answer is a text already, in the format asked for */
+    json_t *refusal; /* the last one; that several programs say the same is said once */
 };
 
 static void tell(const char *error, const char *remedy)
@@ -64,29 +75,53 @@ static json_t *commands_at(int fd)
     return commands;
 }
 
-static void show(struct question *q, const char *role, json_t *request, json_t *result)
+static void show(struct question *q, const char *role, json_t *result)
 {
-    const char *format =
-        json_string_value(json_object_get(json_object_get(request, "arguments"), "format"));
-    const json_t *row;
-    size_t i;
     if (q->o->json && q->several) {
         if (json_object_set(q->results, role, result) != 0)
             q->status = IMSCTL_REFUSED;
-    } else if (q->o->json) {
+    } else if (q->o->json && !q->records) {
         (void)json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
         (void)fputc('\n', stdout);
-    } else if (format && strcmp(format, "json") == 0 && json_is_array(result)) {
-        json_array_foreach(result, i, row)
-        {
-            (void)json_dumpf(row, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
-            (void)fputc('\n', stdout);
-        }
     } else {
         if (q->several)
             (void)printf("-- %s\n", role);
         imsctl_show(stdout, result, isatty(STDOUT_FILENO));
     }
+}
+
+static void refused(struct question *q, json_t *answer)
+{
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    q->status = json_is_true(json_object_get(answer, "wrong_use")) ? IMSCTL_USAGE : IMSCTL_REFUSED;
+    if (q->refusal && json_equal(q->refusal, answer))
+        return;
+    tell(error ? error : "refused", json_string_value(json_object_get(answer, "remedy")));
+    json_decref(q->refusal);
+    q->refusal = json_incref(answer);
+}
+
+/* --json is --format json where records are asked for. */
+static json_t *request_of(struct question *q, const json_t *commands, const char **ret_wrong)
+{
+    const struct imsctl_options *o = q->o;
+    json_t *request = imsctl_request(o->rest, o->n_rest, commands, ret_wrong);
+    json_t *arguments = json_object_get(request, "arguments");
+    q->records =
+        o->n_rest > 1 && strcmp(o->rest[0], "cdr") == 0 && strcmp(o->rest[1], "export") == 0;
+    if (q->records && o->json && !json_object_get(arguments, "format"))
+        (void)json_object_set_new(arguments, "format", json_string("json")); /* else CSV comes */
+    return request;
+}
+
+static void unreadable(const char *wrong)
+{
+    char error[512];
+    const char *why = errno == EFBIG ? "it has 4096 octets or more" : strerror(errno);
+    if (wrong)
+        (void)snprintf(error, sizeof(error), "%s cannot be read: %s", wrong + 1, why);
+    tell(wrong ? error : "memory is out",
+         wrong ? "@FILE must be a text file of less than 4096 octets" : "");
 }
 
 static void ask(struct question *q, const char *role, const char *path)
@@ -97,19 +132,18 @@ static void ask(struct question *q, const char *role, const char *path)
         return;
     }
     json_t *commands = commands_at(fd);
-    json_t *request = imsctl_request(q->o->rest, q->o->n_rest, commands);
+    const char *wrong;
+    json_t *request = request_of(q, commands, &wrong);
     json_t *answer = request ? imsctl_ask(fd, request) : NULL;
     if (!request) {
-        tell("a value cannot be read", "@FILE must be a text file of less than 4096 octets");
+        unreadable(wrong);
         q->status = IMSCTL_USAGE;
     } else if (!answer) {
         q->status = nobody(path);
     } else if (json_is_true(json_object_get(answer, "ok"))) {
-        show(q, role, request, json_object_get(answer, "result"));
+        show(q, role, json_object_get(answer, "result"));
     } else {
-        const char *error = json_string_value(json_object_get(answer, "error"));
-        tell(error ? error : "refused", json_string_value(json_object_get(answer, "remedy")));
-        q->status = IMSCTL_REFUSED;
+        refused(q, answer);
     }
     json_decref(answer);
     json_decref(request);
@@ -121,6 +155,23 @@ static int is_socket_name(const struct dirent *entry)
 {
     size_t n = strlen(entry->d_name);
     return n > 5 && strcmp(entry->d_name + n - 5, ".sock") == 0;
+}
+
+/* All four make a network, here or on other machines; whoever asks how it is doing wants to know. */
+static void tell_absent(struct question *q)
+{
+    static const char *const roles[] = {"pcscf", "scscf", "pdp", "edge"};
+    char path[512];
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s.sock", q->o->run_dir, roles[i]);
+        if (access(path, F_OK) == 0)
+            continue;
+        if (q->o->json)
+            (void)json_object_set_new(q->results, roles[i], json_null());
+        else
+            (void)printf("-- %s\nnot running: there is no %s\n", roles[i], path);
+        q->status = IMSCTL_NOBODY;
+    }
 }
 
 static int ask_all(struct question *q)
@@ -142,6 +193,8 @@ static int ask_all(struct question *q)
         free(names[i]);
     }
     free(names);
+    if (n > 0 && strcmp(q->o->rest[0], "status") == 0)
+        tell_absent(q);
     if (q->o->json) {
         (void)json_dumpf(q->results, stdout, JSON_INDENT(2));
         (void)fputc('\n', stdout);
@@ -155,10 +208,13 @@ static int run(const struct imsctl_options *o)
     struct question q = {.o = o};
     char path[512];
     const char *role = o->role ? o->role : imsctl_role_of(o->rest[0]);
-    if (!o->socket && !role)
-        return ask_all(&q);
-    (void)snprintf(path, sizeof(path), "%s/%s.sock", o->run_dir, role ? role : "");
-    ask(&q, role ? role : "", o->socket ? o->socket : path);
+    if (!o->socket && !role) {
+        q.status = ask_all(&q);
+    } else {
+        (void)snprintf(path, sizeof(path), "%s/%s.sock", o->run_dir, role ? role : "");
+        ask(&q, role ? role : "", o->socket ? o->socket : path);
+    }
+    json_decref(q.refusal);
     return q.status;
 }
 

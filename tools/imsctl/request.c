@@ -34,6 +34,7 @@ static int take_own(struct imsctl_options *o, char **argv, int argc, int *at)
         {"--socket", &o->socket, NULL}, {"--run-dir", &o->run_dir, NULL},
         {"--role", &o->role, NULL},     {"--json", NULL, &o->json},
         {"--help", NULL, &o->help},     {"--version", NULL, &o->version},
+        {"-h", NULL, &o->help},
     };
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {
         if (strcmp(argv[*at], own[i].name) != 0)
@@ -133,35 +134,51 @@ static json_t *value_of(const char *text)
         return NULL;
     size_t n = fread(bytes, 1, sizeof(bytes), f);
     bool bad = ferror(f) || n == sizeof(bytes);
+    int error = ferror(f) ? errno : EFBIG;
     (void)fclose(f); /* only read */
+    errno = error;
     n -= n > 0 && bytes[n - 1] == '\n';
     json_t *value = bad ? NULL : json_stringn(bytes, n);
     bytes_wipe(bytes, sizeof(bytes));
     return value;
 }
 
-json_t *imsctl_request(char *const *rest, int n, const json_t *commands)
+/* Of --NAME=VALUE and --NAME VALUE; a value that cannot be read is *ret_wrong. */
+static int add_value(json_t *arguments, struct span name, const char *text, const char **ret_wrong)
+{
+    json_t *value = value_of(text);
+    if (value)
+        return add_argument(arguments, name, value);
+    if (!*ret_wrong && text[0] == '@')
+        *ret_wrong = text;
+    return -1;
+}
+
+json_t *imsctl_request(char *const *rest, int n, const json_t *commands, const char **ret_wrong)
 {
     const json_t *row = row_of(commands, rest[0], n > 1 ? rest[1] : NULL);
     json_t *words = json_array(), *arguments = json_object();
     int rc = 0;
-    for (int i = 1; i < n; i++) {
+    *ret_wrong = NULL;
+    for (int i = 1; i < n && !*ret_wrong; i++) {
         if (strncmp(rest[i], "--", 2) != 0) {
             rc |= json_array_append_new(words, json_string(rest[i]));
             continue;
         }
         struct span value = span_str(rest[i] + 2), name = span_cut(&value, '=');
         if (value.p)
-            rc |= add_argument(arguments, name, value_of(value.p));
+            rc |= add_value(arguments, name, value.p, ret_wrong);
         else if (is_switch(row, name) || i + 1 == n || strncmp(rest[i + 1], "--", 2) == 0)
             rc |= add_argument(arguments, name, json_true());
         else
-            rc |= add_argument(arguments, name, value_of(rest[++i]));
+            rc |= add_value(arguments, name, rest[++i], ret_wrong);
     }
+    int error = errno;
     json_t *request =
         json_pack("{s:s, s:o, s:o}", "command", rest[0], "words", words, "arguments", arguments);
     if (rc == 0)
         return request;
     json_decref(request);
+    errno = error;
     return NULL;
 }

@@ -205,7 +205,8 @@ static bool is_commands(const json_t *result)
 
 static void show_commands(FILE *out, const json_t *rows)
 {
-    const json_t *row;
+    const json_t *row, *one;
+    const char *name;
     size_t i;
     json_array_foreach(rows, i, row)
     {
@@ -221,6 +222,14 @@ static void show_commands(FILE *out, const json_t *rows)
         (void)fputs("\n    ", out);
         imsctl_put_clean(out, part.p, part.n, 0);
         (void)fputc('\n', out);
+        json_object_foreach(json_object_get(row, "parameters"), name, one)
+        {
+            (void)fputs("      ", out);
+            imsctl_put_clean(out, name, strlen(name), 14);
+            part = cell(one, text);
+            imsctl_put_clean(out, part.p, part.n, 0);
+            (void)fputc('\n', out);
+        }
     }
 }
 

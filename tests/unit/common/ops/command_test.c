@@ -48,7 +48,8 @@ static void run_nothing(struct ops_request *rq, void *ctx)
 static const struct ops_param add_params[] = {{"impi", "Private identity", OPS_REQUIRED},
                                               {"impu", "Public identity", OPS_REQUIRED | OPS_MANY},
                                               {"limit", "A number", 0},
-                                              {"sip", "By digest", OPS_FLAG}};
+                                              {"sip", "By digest", OPS_FLAG},
+                                              {"home-domain", "A name", 0}};
 static const struct ops_param ladder_params[] = {{"call", "ICID", OPS_WORD}};
 static const struct ops_command commands[] = {
     {"subscriber add", "Adds", add_params, ARRAY_LEN(add_params), run_add},
@@ -81,7 +82,8 @@ static void down(struct bench *b)
 static void lines_are_answered_as_the_table_says(void)
 {
     static const char usage[] = "\"remedy\":\"usage: subscriber add --impi VALUE --impu VALUE ... "
-                                "[--limit VALUE] [--sip]\"}";
+                                "[--limit VALUE] [--sip] [--home-domain VALUE]\","
+                                "\"wrong_use\":true}";
     static const struct {
         const char *line, *answer;
         bool with_usage;
@@ -117,23 +119,27 @@ static void lines_are_answered_as_the_table_says(void)
          "{\"ok\":false,\"error\":\"no call 'x1'\",\"remedy\":\"take another\"}", false},
         {"{\"command\":\"ladder\"}",
          "{\"ok\":false,\"error\":\"no call ''\",\"remedy\":\"take another\"}", false},
-        {"{\"command\":\"subscriber\"}",
-         "{\"ok\":false,\"error\":\"there is no such command\",\"remedy\":\"'commands' lists what "
-         "can "
-         "be asked\"}",
+        {"{\"command\":\"subscriber\",\"words\":[\"ad\"]}",
+         "{\"ok\":false,\"error\":\"there is no command 'subscriber ad'\",\"remedy\":\"'commands' "
+         "lists what can be asked\",\"wrong_use\":true}",
          false},
         {"{\"command\":7}",
-         "{\"ok\":false,\"error\":\"there is no such command\",\"remedy\":\"'commands' lists what "
+         "{\"ok\":false,\"error\":\"there is no command ''\",\"remedy\":\"'commands' lists what "
          "can "
-         "be asked\"}",
+         "be asked\",\"wrong_use\":true}",
+         false},
+        {"{\"command\":\"subscriber add\",\"arguments\":{\"impi\":\"a\",\"impu\":\"x\","
+         "\"home_domain\":\"b\"}}",
+         "{\"ok\":true,\"result\":{\"impi\":\"a\",\"impus\":1,\"limit\":7,\"sip\":false,"
+         "\"second\":\"-\"}}",
          false},
         {"nonsense",
          "{\"ok\":false,\"error\":\"this is not a JSON object in one line\",\"remedy\":\"send "
-         "{\\\"command\\\": \\\"commands\\\"}\"}",
+         "{\\\"command\\\": \\\"commands\\\"}\",\"wrong_use\":true}",
          false},
         {"",
          "{\"ok\":false,\"error\":\"this is not a JSON object in one line\",\"remedy\":\"send "
-         "{\\\"command\\\": \\\"commands\\\"}\"}",
+         "{\\\"command\\\": \\\"commands\\\"}\",\"wrong_use\":true}",
          false},
         {"{\"command\":\"nothing\"}",
          "{\"ok\":false,\"error\":\"the answer could not be made\",\"remedy\":\"try again; if it "

@@ -147,8 +147,9 @@ static void several_lines_are_answered_in_order(void)
     say(fd, "\"words\":[\"2\"]}\n{}\n");
     h = hear(&b, fd, text, sizeof(text), 2);
     ASSERT_SPAN_EQ(span_of(text, h.n),
-                   "{\"ok\":true,\"result\":\"2\"}\n{\"ok\":false,\"error\":\"there is no such "
-                   "command\",\"remedy\":\"'commands' lists what can be asked\"}\n");
+                   "{\"ok\":true,\"result\":\"2\"}\n{\"ok\":false,\"error\":\"there is no "
+                   "command ''\",\"remedy\":\"'commands' lists what can be asked\","
+                   "\"wrong_use\":true}\n");
     (void)close(fd);
     down(&b);
 }
@@ -190,7 +191,7 @@ static void a_line_without_end_is_refused_and_the_client_cut_off(void)
     CU_ASSERT(h.ended);
     ASSERT_SPAN_EQ(span_of(text, h.n),
                    "{\"ok\":false,\"error\":\"the line is too long\",\"remedy\":"
-                   "\"send one JSON object a line\"}\n");
+                   "\"send one JSON object a line\",\"wrong_use\":true}\n");
     (void)close(fd);
     down(&b);
 }

@@ -269,10 +269,10 @@ static void everything_said_of_a_subscriber_survives_a_restart(void)
                                                {"amf", "8000"},
                                                {"sqn", "0x1000"},
                                                {"password", "open sesame"},
-                                               {"display_name", "Alice A."},
+                                               {"display-name", "Alice A."},
                                                {"media", "audio, text"},
                                                {"barred", "out"},
-                                               {"barred_impu", "sip:001010000000001@ims.test"}};
+                                               {"barred-impu", "sip:001010000000001@ims.test"}};
     struct subscriber_spec spec = {0};
 
     files_begin();
@@ -377,10 +377,10 @@ static void wrong_arguments_are_explained(void)
         {"media", "audio,smell", -EINVAL, "\"smell\"", "audio video text other"},
         {"media", "", -EINVAL, "\"\"", "audio"},
         {"barred", "all", -EINVAL, "\"all\"", "out in"},
-        {"barred_impu", "sip:carol@ims.test", -EINVAL, "not among", "as impu"},
-        {"barred_impu", "carol", -EINVAL, "impu \"carol\"", "sip:"},
-        {"display_name", "a\"b", -EINVAL, "display_name", "quotes"},
-        {"display_name", "a\r\nb", -EINVAL, "display_name", "control"},
+        {"barred-impu", "sip:carol@ims.test", -EINVAL, "not among", "as impu"},
+        {"barred-impu", "carol", -EINVAL, "impu \"carol\"", "sip:"},
+        {"display-name", "a\"b", -EINVAL, "display-name", "quotes"},
+        {"display-name", "a\r\nb", -EINVAL, "display-name", "control"},
         {"realm", "", -EINVAL, "realm", "home domain"},
     };
     struct subscriber_spec bob = card(BOB, "sip:bob@ims.test");

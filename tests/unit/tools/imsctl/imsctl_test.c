@@ -113,7 +113,9 @@ static void own_options_stand_anywhere(void)
 static void assert_request(const char *commands, const char *const *words, int n, const char *want)
 {
     json_t *known = commands ? json_loads(commands, 0, NULL) : NULL;
-    json_t *request = imsctl_request((char *const *)words, n, known);
+    const char *wrong = "?";
+    json_t *request = imsctl_request((char *const *)words, n, known, &wrong);
+    CU_ASSERT_PTR_NULL(wrong);
     char *text = json_dumps(request, JSON_COMPACT);
     CU_ASSERT_STRING_EQUAL(text, want);
     free(text);
@@ -148,14 +150,22 @@ static void a_value_may_come_from_a_file(void)
     assert_request(NULL, words, 3,
                    "{\"command\":\"a\",\"words\":[],\"arguments\":{\"k\":\"00ff\"}}");
     (void)unlink(path);
-    CU_ASSERT_PTR_NULL(imsctl_request((char *const *)words, 3, NULL));
+    const char *wrong = NULL;
+    errno = 0;
+    CU_ASSERT_PTR_NULL(imsctl_request((char *const *)words, 3, NULL, &wrong));
+    CU_ASSERT_PTR_EQUAL(wrong, words[2]);
+    CU_ASSERT_EQUAL(errno, ENOENT);
 }
 
 static void commands_are_shown_as_they_are_typed(void)
 {
     assert_shown("[{\"command\":\"a b\",\"arguments\":\"--x VALUE\",\"help\":\"does it\"},"
-                 "{\"command\":\"c\",\"arguments\":\"\",\"help\":\"h\"}]",
-                 false, "a b --x VALUE\n    does it\nc\n    h\n");
+                 "{\"command\":\"c\",\"arguments\":\"\",\"help\":\"h\"},"
+                 "{\"command\":\"d\",\"arguments\":\"--y VALUE\",\"help\":\"i\","
+                 "\"parameters\":{\"y\":\"what it is\"}}]",
+                 false,
+                 "a b --x VALUE\n    does it\nc\n    h\nd --y VALUE\n    i\n"
+                 "      y             what it is\n");
 }
 
 static void each_command_knows_its_program(void)
