@@ -28,12 +28,13 @@ static void event_on_answer(struct hop *h, const struct sip_answer *a)
 
     if (a->status < 200)
         return;
-    if (a->status < 300) {
-        call_answer(h->event, a->status, a->m ? sroute_asserted(a->m) : SPAN_NONE, SPAN_NONE);
+    if (a->status < 300)
         ending.cause = CDR_CAUSE_NORMAL;
-    }
-    call_end(h->event, &ending);
-    h->event = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(h->event); i++)
+        if (h->event[i] && a->status < 300)
+            call_answer(h->event[i], a->status, a->m ? sroute_asserted(a->m) : SPAN_NONE,
+                        SPAN_NONE);
+    scscf_hop_end_event(h, &ending);
 }
 
 static void dialog_on_answer(struct hop *h, const struct sip_answer *a)
@@ -62,7 +63,7 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         edit_vector(h, a);
     if (h->talk)
         talk_on_answer(h->talk, h, a);
-    else if (h->event)
+    else if (h->initial && h->method == SIP_MESSAGE)
         event_on_answer(h, a);
     else if (!h->initial)
         dialog_on_answer(h, a);

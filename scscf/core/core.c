@@ -243,8 +243,7 @@ void scscf_close_calls(struct scscf *s)
     {
         struct hop *h = CONTAINER_OF(it2, struct hop, item);
 
-        call_end(h->event, &shutdown);
-        h->event = NULL;
+        scscf_hop_end_event(h, &shutdown);
     }
 }
 

@@ -56,6 +56,14 @@ static struct hop *hop_new(struct scscf *s, struct sip_server *server, struct si
     return h;
 }
 
+void scscf_hop_end_event(struct hop *h, const struct call_ending *ending)
+{
+    for (size_t i = 0; i < ARRAY_LEN(h->event); i++) {
+        call_end(h->event[i], ending);
+        h->event[i] = NULL;
+    }
+}
+
 void scscf_hop_free(struct hop *h, unsigned status)
 {
     for (unsigned i = 0; i < h->n_ways; i++)
@@ -64,9 +72,10 @@ void scscf_hop_free(struct hop *h, unsigned status)
     list_del(&h->item);
     if (h->talk)
         talk_invite_over(h->talk, status);
-    call_end(h->event, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
-                                             .status = status,
-                                             .reason = "no answer"});
+    scscf_hop_end_event(
+        h, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
+                                 .status = status,
+                                 .reason = status ? sip_status_phrase(status) : "no answer"});
     free(h->ways);
     free(h);
 }
@@ -280,23 +289,50 @@ static struct call_opening opening_of(const struct hop *h, const struct sip_msg 
     };
 }
 
-/* INVITE opens a call with its halves, MESSAGE an event of the half that comes first. */
+/* TS 32.260 5.2.2.1: INVITE opens a call and MESSAGE an event, for each user that is served here. */
 static int hop_open(struct hop *h, const struct sip_msg *m, const struct plan *p)
 {
     struct call_opening orig = opening_of(h, m, p, CDR_ORIGINATING);
     struct call_opening term = opening_of(h, m, p, CDR_TERMINATING);
-    struct talk_opening talk = {
-        .call_id = m->call_id,
-        .icid = orig.icid,
-        .from = orig.calling,
-        .to = m->ruri,
-        .half = {h->originating ? &orig : NULL, h->terminating ? &term : NULL}};
+    int rc = 0;
+    struct talk_opening talk = {.call_id = m->call_id,
+                                .icid = orig.icid,
+                                .from = orig.calling,
+                                .to = m->ruri,
+                                .half = {p->caller.n ? &orig : NULL, p->callee.n ? &term : NULL}};
 
     if (h->method == SIP_INVITE)
         return talk_new(h->s, &talk, &h->talk);
-    if (h->method == SIP_MESSAGE && h->s->options.event_records)
-        return call_open(h->s->calls, h->originating ? &orig : &term, &h->event);
-    return 0;
+    if (h->method != SIP_MESSAGE || !h->s->options.event_records)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(talk.half) && rc == 0; i++)
+        if (talk.half[i])
+            rc = call_open(h->s->calls, talk.half[i], &h->event[i]);
+    return rc;
+}
+
+static void answer_options(struct sip_server *server)
+{
+    (void)sip_server_reply(server, 200, NULL,
+                           SPAN("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, "
+                                "PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, PUBLISH\r\n"
+                                "Supported: path\r\n"),
+                           SPAN_NONE); /* asked again otherwise */
+}
+
+/* Whoever is served here and could not call, or be called, has a record of it. */
+static void hop_refuse_planned(struct hop *h, struct sip_server *server, const struct sip_msg *m,
+                               const struct plan *p, const struct refusal *r)
+{
+    if (r->status == 200) {
+        sip_server_set_user(server, NULL);
+        answer_options(server);
+        scscf_hop_free(h, 200);
+        return;
+    }
+    if (p->caller.n || p->callee.n)
+        (void)hop_open(h, m, p); /* at the bound of calls there is none */
+    hop_refuse(h, r);
 }
 
 /* ---- initial requests ------------------------------------------------------------------------- */
@@ -326,15 +362,6 @@ static bool plan_ways(struct hop *h, struct sip_msg *m, const struct plan *p)
     return good;
 }
 
-static void answer_options(struct sip_server *server)
-{
-    (void)sip_server_reply(server, 200, NULL,
-                           SPAN("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, "
-                                "PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, PUBLISH\r\n"
-                                "Supported: path\r\n"),
-                           SPAN_NONE); /* asked again otherwise */
-}
-
 /* RFC 3680: it is for the registrar, never for a phone. */
 static bool is_reg_event(const struct sip_msg *m)
 {
@@ -357,13 +384,8 @@ static void start_initial(struct scscf *s, struct sip_server *server, struct sip
     struct hop *h;
     int rc;
 
-    if (!scscf_plan_make(s, m, &p, &r)) {
-        if (r.status == 200)
-            answer_options(server);
-        else
-            refuse_server(server, &r);
-        return;
-    }
+    bool planned = scscf_plan_make(s, m, &p, &r);
+
     h = hop_new(s, server, m);
     if (!h) {
         refuse_server(server, &(struct refusal){503, &s->counters.refused_busy, "out of memory"});
@@ -374,6 +396,10 @@ static void start_initial(struct scscf *s, struct sip_server *server, struct sip
     if (p.alias.n)
         h->alias = scscf_join(&m->arena, "<", p.alias, ">");
     take_vector(h, m);
+    if (!planned) {
+        hop_refuse_planned(h, server, m, &p, &r);
+        return;
+    }
     rc = hop_open(h, m, &p);
     if (rc == 0 && !plan_ways(h, m, &p))
         rc = -ENOMEM;

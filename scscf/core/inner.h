@@ -89,8 +89,10 @@ struct plan {
     struct sroute_entry entry;
     struct sip_uri ruri;
     struct span asserted;
-    struct span caller, callee; /* IMPI; empty: that half does not run here */
-    struct span alias;          /* URI */
+    /* IMPI of the users served here, also when they may not call or be called: the attempt has its
+     * record (TS 32.260 5.2.2.1). Empty: that half does not run here. */
+    struct span caller, callee;
+    struct span alias; /* URI */
     struct registrar_contact contacts[REGISTRAR_CONTACTS_MAX];
     size_t n_contacts;
 };
@@ -120,11 +122,11 @@ struct hop {
     struct sip_proxy *proxy; /* NULL until forwarded */
     enum sip_method method;
     bool initial, originating, terminating;
-    struct talk *talk;    /* INVITE that opens a call */
-    struct call *event;   /* MESSAGE */
-    struct handle dialog; /* in-dialog requests; sip_dialog_handle */
-    enum sip_side side;   /* of the sender in it */
-    struct span alias;    /* of the caller, added to P-Asserted-Identity; lives with the request */
+    struct talk *talk;     /* INVITE that opens a call */
+    struct call *event[2]; /* MESSAGE; by enum cdr_role */
+    struct handle dialog;  /* in-dialog requests; sip_dialog_handle */
+    enum sip_side side;    /* of the sender in it */
+    struct span alias;     /* of the caller, added to P-Asserted-Identity; lives with the request */
     char icid[SROUTE_ICID_MAX + 1];
     struct span orig_ioi; /* as received; lives with the request */
     unsigned pending;     /* names being resolved */
@@ -136,6 +138,8 @@ void scscf_hop_start(struct scscf *s, struct sip_server *server, struct sip_msg 
 /* The role's on_cancel: before it was forwarded. */
 void scscf_hop_cancel(struct sip_server *server);
 void scscf_hop_free(struct hop *h, unsigned status);
+/* The records of a MESSAGE, when it has any. */
+void scscf_hop_end_event(struct hop *h, const struct call_ending *ending);
 void scscf_on_ack(struct scscf *s, struct sip_msg *m, const struct sip_flow *flow);
 /* answer.c */
 extern const struct sip_proxy_ops scscf_answer_ops;

@@ -26,10 +26,10 @@ static bool plan_caller(struct scscf *s, struct sip_msg *m, struct plan *p, stru
                           "the asserted identity is not registered here"};
     if (!caller || !registrar_is_registered(s->registrar, caller->impi))
         return false;
+    p->caller = arena_copy(&m->arena, caller->impi);
     *r = (struct refusal){403, &s->counters.refused_barred, "barred by the service profile"};
     if (impu->barred || caller->barred_out)
         return false;
-    p->caller = arena_copy(&m->arena, caller->impi);
     p->alias = arena_copy(&m->arena, alias_of(m, caller));
     return true;
 }
@@ -58,16 +58,14 @@ static bool plan_callee(struct scscf *s, struct sip_msg *m, struct plan *p, stru
     *r = (struct refusal){404, &s->counters.refused_unknown, "nobody by that name"};
     if (!callee || impu->barred)
         return false;
+    p->callee = arena_copy(&m->arena, callee->impi);
     *r = (struct refusal){603, &s->counters.refused_barred, "barred by the service profile"};
     if (callee->barred_in) /* TS 24.611 4.5.2.6.1 */
         return false;
     *r = (struct refusal){480, &s->counters.refused_unregistered, "not registered"};
     p->n_contacts =
         registrar_contacts(s->registrar, callee->impi, p->contacts, ARRAY_LEN(p->contacts));
-    if (p->n_contacts == 0)
-        return false;
-    p->callee = arena_copy(&m->arena, callee->impi);
-    return true;
+    return p->n_contacts != 0;
 }
 
 bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)

@@ -82,7 +82,8 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
              "Until then "
              "they wait in memory; when that is half full, no new chargeable call is taken."},
     {"cdr.messages", CONF_BOOL, AT(cdr_messages), .fallback = "true",
-     .help = "A record for each MESSAGE (SMS), not only for calls."},
+     .help = "Records of each MESSAGE (SMS), one for its sender and one for who gets it, not only "
+             "of calls."},
 
     {"limits.subscribers", CONF_INT, AT(subscribers), .fallback = "4000000", .min = 1,
      .max = 100000000, .help = "Most subscribers in the store."},

@@ -242,12 +242,17 @@ static void who_cannot_call_or_be_called_gets_the_reason(void)
 {
     static const struct {
         const char *ruri, *asserted, *status;
+        unsigned orig, term; /* of the record of each half; 0 = nobody of ours is served there */
     } rows[] = {
-        {"sip:nobody@" REALM, ALICE, "SIP/2.0 404"}, {"sip:carol@" REALM, ALICE, "SIP/2.0 603"},
-        {BOB, "sip:stranger@" REALM, "SIP/2.0 403"}, {BOB, "sip:carol@" REALM, "SIP/2.0 403"},
-        {"tel:+49999", ALICE, "SIP/2.0 404"},        {"urn:service:sos", ALICE, "SIP/2.0 416"},
+        {"sip:nobody@" REALM, ALICE, "SIP/2.0 404", 404, 0},
+        {"sip:carol@" REALM, ALICE, "SIP/2.0 603", 603, 603},
+        {BOB, "sip:stranger@" REALM, "SIP/2.0 403", 0, 0},
+        {BOB, "sip:carol@" REALM, "SIP/2.0 403", 0, 0},
+        {"tel:+49999", ALICE, "SIP/2.0 404", 404, 0},
+        {"urn:service:sos", ALICE, "SIP/2.0 416", 0, 0},
     };
-    struct cdr c[2];
+    struct cdr c[8];
+    size_t n;
 
     open_registered(NULL);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -262,12 +267,31 @@ static void who_cannot_call_or_be_called_gets_the_reason(void)
         CU_ASSERT(is(peer_take(&w.pa, rows[i].status, NULL), rows[i].status));
         CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
     }
-    CU_ASSERT_EQUAL(world_records(c, 2), 0); /* no half of ours ever ran */
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 0);
+    n = world_records(c, ARRAY_LEN(c));
+    CU_ASSERT_EQUAL(n, 4);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char id[8];
+        unsigned orig = 0, term = 0;
+
+        snprintf(id, sizeof(id), "c%zu", i);
+        for (size_t k = 0; k < n; k++) {
+            if (!span_eq(c[k].session_id, span_str(id)))
+                continue;
+            CU_ASSERT_EQUAL(c[k].cause, CDR_CAUSE_UNSUCCESSFUL);
+            CU_ASSERT_EQUAL(c[k].answer_time, 0);
+            ASSERT_SPAN_EQ(c[k].called, rows[i].ruri);
+            *(c[k].role == CDR_ORIGINATING ? &orig : &term) = c[k].sip_status;
+        }
+        CU_ASSERT_EQUAL(orig, rows[i].orig);
+        CU_ASSERT_EQUAL(term, rows[i].term);
+    }
     world_close();
 }
 
 static void a_callee_who_is_not_registered_gets_480(void)
 {
+    struct cdr c[4];
     const char *m;
 
     world_open(NULL);
@@ -279,6 +303,9 @@ static void a_callee_who_is_not_registered_gets_480(void)
     CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
     world_invite(BOB, "c1", "");
     CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 480", NULL), "SIP/2.0 480"));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2); /* both are served here */
+    CU_ASSERT_EQUAL(c[0].sip_status, 480);
+    ASSERT_SPAN_EQ(of_role(c, 2, CDR_TERMINATING)->subscriber, BOB_IMPI);
     world_close();
 }
 
@@ -605,10 +632,32 @@ static void a_message_is_delivered_and_recorded(void)
     peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
     world_run(100);
     CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(c[i].role, i);
+        ASSERT_SPAN_EQ(c[i].method, "MESSAGE");
+        ASSERT_SPAN_EQ(c[i].icid, "im1");
+        CU_ASSERT_EQUAL(c[i].sip_status, 200);
+        CU_ASSERT_EQUAL(c[i].cause, CDR_CAUSE_NORMAL);
+    }
+    ASSERT_SPAN_EQ(c[0].subscriber, ALICE_IMPI);
+    ASSERT_SPAN_EQ(c[1].subscriber, BOB_IMPI);
+    world_close();
+}
+
+static void a_message_to_nobody_has_the_record_of_its_sender(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    world_request(&w.pa, "MESSAGE", "sip:nobody@" REALM, "m1",
+                  "Route: " ROUTE_ORIG "\nMax-Forwards: 68\nP-Asserted-Identity: <" ALICE ">\n"
+                  "P-Charging-Vector: icid-value=im1\n\nhello");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 404", NULL), "SIP/2.0 404"));
     CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 1);
-    ASSERT_SPAN_EQ(c[0].method, "MESSAGE");
-    ASSERT_SPAN_EQ(c[0].icid, "im1");
-    CU_ASSERT_EQUAL(c[0].sip_status, 200);
+    CU_ASSERT_EQUAL(c[0].role, CDR_ORIGINATING);
+    CU_ASSERT_EQUAL(c[0].sip_status, 404);
+    ASSERT_SPAN_EQ(c[0].reason, "Not Found");
     world_close();
 }
 
@@ -682,6 +731,8 @@ TEST_MAIN(
      a_call_is_not_forgotten_before_its_record_is_on_the_disk},
     {"shutdown closes the records of calls", shutdown_closes_the_records_of_calls},
     {"more calls than allowed are refused", more_calls_than_allowed_are_refused},
+    {"a MESSAGE to nobody has the record of its sender",
+     a_message_to_nobody_has_the_record_of_its_sender},
     {"a MESSAGE is delivered and recorded", a_message_is_delivered_and_recorded},
     {"OPTIONS is answered or forwarded", options_is_answered_or_forwarded},
     {"a call survives duplicates and reordering", a_call_survives_loss_and_reordering}, )
