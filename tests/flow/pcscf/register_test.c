@@ -2,7 +2,7 @@
 /* A phone registers, or should not be able to. */
 #include <stdio.h>
 
-#include "tests/flow/pcscf/world.h"
+#include "tests/flow/pcscf/difference.h"
 
 static void a_phone_registers_over_ipsec(void)
 {
@@ -316,7 +316,83 @@ static void a_silent_core_is_told_to_the_phone(void)
     world_close();
 }
 
-TEST_MAIN("flow/pcscf/register", {"a phone registers over IPsec", a_phone_registers_over_ipsec},
+/* ---- REGISTER ---------------------------------------------------------------------------------- */
+
+#define VISITED "+P-Visited-Network-ID: \"" DOMAIN "\"\n"
+
+static const struct message first_register = {
+    "REGISTER in the clear",
+    " REGISTER sip:" DOMAIN " SIP/2.0\n"
+    " f: <sip:alice@" DOMAIN ">;tag=g\n"
+    " t: <sip:alice@" DOMAIN ">\n"
+    " CSeq: 1 REGISTER\n"
+    " i: g@192.0.2.7\n" OWN_VIA
+    "-v: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKg;rport;keep;transport=UDP\n"
+    "+v: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKg;rport=5060;received=192.0.2.7;keep;"
+    "transport=UDP\n"
+    "+Path: <sip:*@192.0.2.11:5070;lr>\n"
+    "-Max-Forwards: 70\n"
+    "+Max-Forwards: 69\n"
+    " m: <sip:192.0.2.7:5060>;expires=600000;+sip.instance=\"<urn:gsma:imei:35000000-000001-0>\";"
+    "q=1.0\n"
+    " l: ?\n"
+    "-Authorization: Digest uri=\"sip:" DOMAIN "\",username=\"alice@" DOMAIN "\",response=\"\","
+    "realm=\"" DOMAIN "\",integrity-protected=\"yes\" ,nonce=\"\",auts=\"4pVk=\"\n"
+    "+Authorization: Digest uri=\"sip:" DOMAIN "\",username=\"alice@" DOMAIN "\",response=\"\","
+    "realm=\"" DOMAIN "\" ,nonce=\"\",auts=\"4pVk=\", integrity-protected=\"no\"\n"
+    "-Require: sec-agree\n"
+    "+Require: path\n"
+    "-Proxy-Require: sec-agree\n"
+    "-P-Asserted-Identity: <sip:mallory@" DOMAIN ">\n"
+    "-P-Visited-Network-ID: forged\n" VISITED " Supported: path,gruu,sec-agree\n"
+    "-Security-Client: ipsec-3gpp; alg=hmac-md5-96; ealg=des-ede3-cbc; spi-c=7001; spi-s=7002;\n"
+    "- port-c=31000; port-s=31001, ipsec-3gpp; alg=hmac-sha-1-96; ealg=null; spi-c=7001; "
+    "spi-s=7002; port-c=31000; port-s=31001\n" VECTOR " \n"};
+
+#define OURS "prot=esp;mod=trans;spi-c=4096;spi-s=4097;port-c=5063;port-s=5062;"
+
+static const struct message challenge = {
+    "401 with keys",
+    " SIP/2.0 401 Unauthorized - Challenging the UE\n"
+    "-Via: ^\n"
+    " Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKg;rport=5060;received=192.0.2.7\n"
+    " From: <sip:alice@" DOMAIN ">;tag=g\n"
+    " To: <sip:alice@" DOMAIN ">;tag=24bb\n"
+    " Call-ID: g@192.0.2.7\n"
+    " CSeq: 1 REGISTER\n"
+    "-WWW-Authenticate: Digest realm=\"" DOMAIN
+    "\", nonce=\"oJRM\",ck=\"000102030405060708090a0b0c0d0e0f"
+    "\",  algorithm=AKAv1-MD5, ik=\"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\", qop=\"auth,auth-int\"\n"
+    "+WWW-Authenticate: Digest realm=\"" DOMAIN
+    "\", nonce=\"oJRM\",  algorithm=AKAv1-MD5, qop=\"auth,"
+    "auth-int\"\n"
+    " Path: <sip:term@192.0.2.11:5070;lr>\n"
+    "-P-Charging-Vector: icid-value=\"x\"\n"
+    " Server: core\n"
+    " Content-Length: ?\n"
+    "+Security-Server: ipsec-3gpp;q=0.9;" OURS "alg=hmac-sha-1-96;ealg=null, ipsec-3gpp;q=0.8;" OURS
+    "alg=null;ealg=aes-gcm, ipsec-3gpp;q=0.7;" OURS "alg=hmac-sha-1-96;ealg=aes-cbc, "
+    "ipsec-3gpp;q=0.6;" OURS "alg=aes-gmac;ealg=null\n"
+    " \n"};
+
+static void a_register_is_changed_where_it_must_be(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    difference_say(&first_register, &w.alice.clear, &w.gm);
+    m = peer_take(&w.scscf, "", NULL);
+    difference_check(&first_register, m);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(difference_via, sizeof(difference_via), "%s", peer_header(m, "Via", 0));
+    difference_say(&challenge, &w.scscf, &w.mw);
+    difference_check(&challenge, peer_take(&w.alice.clear, "SIP/2.0 401", NULL));
+    world_close();
+}
+
+TEST_MAIN("flow/pcscf/register",
+          {"a REGISTER is changed where it must be", a_register_is_changed_where_it_must_be},
+          {"a phone registers over IPsec", a_phone_registers_over_ipsec},
           {"lost, repeated and reordered messages change nothing",
            lost_and_repeated_messages_change_nothing},
           {"an altered Security-Verify or Security-Client is refused, nothing is forwarded",
