@@ -56,6 +56,8 @@ static size_t value_length(struct span s)
 {
     bool angle = false;
 
+    if (span_find(s, ',') == s.n)
+        return s.n; /* most lines have one value */
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
 

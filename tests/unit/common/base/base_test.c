@@ -168,7 +168,11 @@ static void addresses_are_read_and_written(void)
         const char *out;
     } rows[] = {{"192.0.2.1", 0, "192.0.2.1:5060"},
                 {"192.0.2.1:70", 0, "192.0.2.1:70"},
+                {"0.10.100.255:0", 0, "0.10.100.255:0"},
+                {"255.255.255.255:65535", 0, "255.255.255.255:65535"},
                 {"[2001:db8::1]:70", 0, "[2001:db8::1]:70"},
+                {"[2001:db8:1111:2222:3333:4444:5555:6666]:65535", 0,
+                 "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"},
                 {"2001:db8::1", 0, "[2001:db8::1]:5060"},
                 {"[2001:db8::1]", 0, "[2001:db8::1]:5060"},
                 {"[2001:db8::192.0.2.1]:70", 0, "[2001:db8::c000:201]:70"},
@@ -199,6 +203,10 @@ static void addresses_are_read_and_written(void)
         CU_ASSERT_EQUAL(addr_of_sockaddr((struct sockaddr *)&ss, &back), 0);
         CU_ASSERT_TRUE(addr_eq(&a, &back));
     }
+    const struct addr none = {.port = 7};
+    char text[ADDR_TEXT_MAX];
+    CU_ASSERT_STRING_EQUAL(addr_text(&none, text), "-:7");
+    CU_ASSERT_STRING_EQUAL(addr_ip_text(&none, text), "-");
 }
 
 static void a_net_holds_those_that_share_its_bits(void)
