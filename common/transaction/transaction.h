@@ -9,7 +9,7 @@
  * Errors    negative errno; a full table is answered with 503 and Retry-After, and counted.
  * Never     calls back from inside sip_proxy_* or sip_uac_send: what they cause comes later.
  *           Never forwards a response it has no transaction for (RFC 6026 7.3).
- * Tests     tests/unit/common/transaction, tests/bench/transaction_bench.c. */
+ * Tests     tests/unit/common/transaction, tests/bench/common/transaction. */
 #ifndef COMMON_TRANSACTION_TRANSACTION_H
 #define COMMON_TRANSACTION_TRANSACTION_H
 
