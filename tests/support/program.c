@@ -41,8 +41,7 @@ void program_place_open(void)
 {
     unsigned id = (unsigned)getpid();
 
-    snprintf(place.dir, sizeof(place.dir), "/tmp/portcullis-test.XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(place.dir));
+    test_folder(place.dir);
     snprintf(place.net, sizeof(place.net), "127.%u.%u", 64 + (id >> 8) % 190, id & 255);
     (void)signal(SIGPIPE, SIG_IGN);
 }

@@ -21,6 +21,11 @@ struct test_case {
 int test_suite_run(const char *suite, const struct test_case *cases, size_t n, int argc,
                    char **argv);
 
+/* Makes an empty folder under /tmp that only this program has; dst has TEST_FOLDER_MAX octets. All of them are
+ * gone when the program is, however it ends; KEEP=1 keeps them. */
+#define TEST_FOLDER_MAX 40
+void test_folder(char *dst);
+
 /* Compares a span with a C string and prints both when they differ. */
 #define ASSERT_SPAN_EQ(got, want) test_span_eq((got), span_str(want), __FILE__, __LINE__)
 void test_span_eq(struct span got, struct span want, const char *file, int line);

@@ -32,7 +32,7 @@ static struct policy *policy;
 static struct grants *grants;
 static struct rx *rx;
 static struct qos *qos;
-static char dir[40], db[64];
+static char dir[TEST_FOLDER_MAX], db[64];
 /* edge */
 static struct relay_fake *relay;
 static struct gates *gates;
@@ -84,8 +84,7 @@ static void begin_pdp(void)
     struct conf_report report = {0};
     struct loop *l = sim_loop(sim, "pdp");
 
-    snprintf(dir, sizeof(dir), "/tmp/portcullis-media-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     snprintf(db, sizeof(db), "%s/pdp.db", dir);
     go.keys.n = 1;
     go.keys.keys[0] = (struct token_key){.id = 1, .mac = TOKEN_HMAC_SHA256};

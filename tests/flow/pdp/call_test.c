@@ -31,7 +31,7 @@ struct world {
     struct grants *grants;
     struct rx *rx;
     struct qos *qos;
-    char dir[32], path[48];
+    char dir[TEST_FOLDER_MAX], path[64];
     struct outcome last;
     unsigned before;
     /* what the PDP began */
@@ -110,8 +110,8 @@ static void world_open(struct world *w, const char *policy)
 {
     struct conf_report report = {0};
 
-    *w = (struct world){.dir = "/tmp/portcullis-pdp-XXXXXX", .edge_says = DIAMETER_SUCCESS};
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(w->dir));
+    *w = (struct world){.edge_says = DIAMETER_SUCCESS};
+    test_folder(w->dir);
     snprintf(w->path, sizeof(w->path), "%s/pdp.db", w->dir);
     CU_ASSERT_EQUAL_FATAL(
         conf_parse(&policy_schema, span_str(policy), "policy.yaml", &w->conf, &report), 0);

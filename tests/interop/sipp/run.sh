@@ -10,16 +10,17 @@ TESTBED_DIR=$(mktemp -d "${TMPDIR:-/tmp}/portcullis-test.XXXXXX") || exit 1
 export TESTBED_BIN=$1 TESTBED_DIR TESTBED_LOCAL=1
 # shellcheck source=tools/testbed/testbed.sh
 . "$here/tools/testbed/testbed.sh"
+TESTBED_NET=$(testbed_net)
 realm=$testbed_realm
 finish() {
     testbed_stop pcscf scscf edge pdp
     [ -n "${KEEP:-}" ] || rm -rf "$TESTBED_DIR"
-    exit "$1"
 }
+trap finish EXIT
 fail() {
     echo "FAILED: $*"
     tail -n 15 "$TESTBED_DIR"/*.log "$TESTBED_DIR"/*.out 2>/dev/null
-    finish 1
+    exit 1
 }
 
 for sample in "$here"/conf/*.yaml; do testbed_config "$sample" >/dev/null; done
@@ -43,22 +44,22 @@ printf 'SEQUENTIAL\nalice;bob;\n' >"$TESTBED_DIR/call.csv"
 phone() { # IP SCENARIO CSV NAME [sipp options...]
     local ip=$1 scenario=$2 csv=$3 name=$4
     shift 4
-    sipp 127.0.0.10:5060 -i "$ip" -p 5060 -sf "$scenarios/$scenario.xml" -inf "$TESTBED_DIR/$csv.csv" -key realm "$realm" \
-        -key service_route ", <sip:orig@127.0.0.20:6060;lr>" -key expires 600 -m 1 -nostdin -timeout 20 -timeout_error \
+    sipp "$TESTBED_NET.10:5060" -i "$ip" -p 5060 -sf "$scenarios/$scenario.xml" -inf "$TESTBED_DIR/$csv.csv" -key realm "$realm" \
+        -key service_route ", <sip:orig@$TESTBED_NET.20:6060;lr>" -key expires 600 -m 1 -nostdin -timeout 20 -timeout_error \
         -d "${hold:-200}" -trace_err -error_file "$TESTBED_DIR/$name.log" "$@" >"$TESTBED_DIR/$name.out" 2>&1
 }
 
-phone 127.0.0.101 register alice alice || fail "alice (AKAv1-MD5) is not registered"
-phone 127.0.0.102 register bob bob || fail "bob (digest) is not registered"
+phone "$TESTBED_NET.101" register alice alice || fail "alice (AKAv1-MD5) is not registered"
+phone "$TESTBED_NET.102" register bob bob || fail "bob (digest) is not registered"
 echo "registered: alice with AKAv1-MD5, bob with digest"
-phone 127.0.0.102 uas_call bob bob-uas &
+phone "$TESTBED_NET.102" uas_call bob bob-uas &
 uas=$!
-phone 127.0.0.101 uac_call call alice-uac || fail "the call failed"
+phone "$TESTBED_NET.101" uac_call call alice-uac || fail "the call failed"
 wait $uas || fail "the called side of the call failed"
 echo "called: alice bob"
-phone 127.0.0.102 uas_message bob bob-uasm &
+phone "$TESTBED_NET.102" uas_message bob bob-uasm &
 uas=$!
-phone 127.0.0.101 uac_message call alice-uacm || fail "the MESSAGE failed"
+phone "$TESTBED_NET.101" uac_message call alice-uacm || fail "the MESSAGE failed"
 wait $uas || fail "the receiving side of the MESSAGE failed"
 echo "MESSAGE: from alice to bob"
 records() { # PATTERN N: waits until N records have it
@@ -73,9 +74,9 @@ records() { # PATTERN N: waits until N records have it
 records '"role' 2 || fail "there are no two records of the call"
 echo "records: of both halves"
 
-phone 127.0.0.102 uas_call bob bob-uask &
+phone "$TESTBED_NET.102" uas_call bob bob-uask &
 uas=$!
-hold=15000 phone 127.0.0.101 uac_call call alice-uack &
+hold=15000 phone "$TESTBED_NET.101" uac_call call alice-uack &
 uac=$!
 for ((i = 0; i < 100; i++)); do
     [ "$(imsctl calls 2>/dev/null | grep -c answered)" -eq 2 ] && break
@@ -91,4 +92,4 @@ echo "records: of the call that an S-CSCF was killed in"
 pkill -P $uac
 pkill -P $uas
 wait $uac $uas
-finish 0
+exit 0

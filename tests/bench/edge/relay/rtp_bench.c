@@ -38,7 +38,7 @@ static unsigned n_sessions = 100, seconds = 5, warmup = 2;
 static pid_t relay;
 static int side[2]; /* one socket for all sessions of a side; the SSRC tells them apart */
 static const char *const side_ip[2] = {"127.0.0.70", "127.0.0.71"};
-static const uint16_t side_port[2] = {40000, 40002};
+static uint16_t side_port[2];
 static uint64_t sent, received, wrong;
 static uint32_t latency[LATENCIES];
 static size_t n_latency;
@@ -367,12 +367,18 @@ int main(int argc, char **argv)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+    for (unsigned d = 0; d < 2; d++) {
+        struct sockaddr_in a;
+        socklen_t len = sizeof(a);
+        side[d] = udp(side_ip[d], 0);
+        if (getsockname(side[d], (struct sockaddr *)&a, &len) < 0)
+            die("side");
+        side_port[d] = ntohs(a.sin_port);
+    }
     if (bare)
         bare_setup();
     else
         ng_setup(ng);
-    for (unsigned d = 0; d < 2; d++)
-        side[d] = udp(side_ip[d], side_port[d]);
     drive(warmup * 1000);
     sent = received = wrong = n_latency = 0;
     uint64_t before = cpu_ns();

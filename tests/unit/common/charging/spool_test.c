@@ -611,14 +611,14 @@ static bool count_record(void *ctx, const struct cdr *c, struct span line)
 
 static void it_works_on_a_real_disk(void)
 {
-    char dir[] = "/tmp/portcullis-spool-XXXXXX", sub[64], path[100];
+    char dir[TEST_FOLDER_MAX], sub[64], path[100];
     struct charging_spool_config c = {.dir = sub, .name = "scscf"};
     struct cdr r = record("a", CDR_ORIGINATING);
     struct charging_alarm a = {0};
     struct stat st;
     int n = 0;
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     (void)snprintf(sub, sizeof(sub), "%s/x/y", dir);
     done_count = 0;
     CU_ASSERT_EQUAL_FATAL(loop_new(&real_loop), 0);
@@ -655,12 +655,12 @@ static void it_works_on_a_real_disk(void)
 
 static void a_directory_has_one_spool(void)
 {
-    char dir[] = "/tmp/portcullis-spool-XXXXXX";
+    char dir[TEST_FOLDER_MAX];
     struct charging_spool_config c = {.dir = dir, .name = "scscf"};
     struct charging_spool *other = NULL;
     struct charging_alarm a = {0};
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     CU_ASSERT_EQUAL_FATAL(loop_new(&real_loop), 0);
     CU_ASSERT_EQUAL_FATAL(charging_spool_new(real_loop, &c, &spool, &a), 0);
     CU_ASSERT_EQUAL(charging_spool_new(real_loop, &c, &other, &a), -EBUSY);

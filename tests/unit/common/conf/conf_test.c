@@ -309,8 +309,8 @@ static void write_file(const char *path, const char *text, mode_t mode)
 
 static void secrets_come_from_files_that_others_cannot_read(void)
 {
-    char dir[] = "/tmp/conf_test_XXXXXX", key[64], file[64];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    char dir[TEST_FOLDER_MAX], key[64], file[64];
+    test_folder(dir);
     (void)snprintf(key, sizeof(key), "%s/key", dir);
     (void)snprintf(file, sizeof(file), "%s/test.yaml", dir);
     write_file(file, "gm: {address: 192.0.2.1}\nkey_file: key\n", 0644);

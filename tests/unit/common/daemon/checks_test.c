@@ -55,8 +55,8 @@ static void a_peer_that_does_not_answer_is_said(void)
 static void a_directory_is_made_or_its_trouble_said(void)
 {
     struct daemon_finding f;
-    char dir[] = "/tmp/checks_test_XXXXXX", sub[64], file[80];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    char dir[TEST_FOLDER_MAX], sub[64], file[80];
+    test_folder(dir);
     (void)snprintf(sub, sizeof(sub), "%s/state", dir);
     CU_ASSERT_EQUAL(daemon_check_directory("x.y", sub, &f), 0);
     CU_ASSERT_EQUAL(daemon_check_directory("x.y", sub, &f), 0);

@@ -118,7 +118,7 @@ static const struct daemon_role role = {
 static char name_arg[] = "testd", config_arg[] = "--config", socket_arg[] = "--socket";
 
 struct run {
-    char dir[40], config[64], socket[64];
+    char dir[TEST_FOLDER_MAX], config[64], socket[64];
     pid_t pid;
     int out;
     char text[65536];
@@ -136,8 +136,7 @@ static void configure(struct run *r, const char *yaml)
 static void launch(struct run *r, const char *yaml, const char *argument)
 {
     memset(r, 0, sizeof(*r));
-    (void)snprintf(r->dir, sizeof(r->dir), "/tmp/daemon_test_XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(r->dir));
+    test_folder(r->dir);
     (void)snprintf(r->config, sizeof(r->config), "%s/testd.yaml", r->dir);
     (void)snprintf(r->socket, sizeof(r->socket), "%s/testd.sock", r->dir);
     configure(r, yaml);

@@ -173,8 +173,8 @@ static size_t file_lines(const char *path)
 
 static void the_thread_writes_all_lines_and_reopens_a_moved_file(void)
 {
-    char dir[] = "/tmp/obs_log_XXXXXX", file[64], moved[64];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    char dir[TEST_FOLDER_MAX], file[64], moved[64];
+    test_folder(dir);
     (void)snprintf(file, sizeof(file), "%s/log", dir);
     (void)snprintf(moved, sizeof(moved), "%s/log.1", dir);
     struct obs_log_options o = {
@@ -214,8 +214,8 @@ static int64_t time_to_reader(struct obs_log *log, int reader, enum obs_level la
 
 static void lines_wait_for_others_but_a_warning_for_nobody(void)
 {
-    char dir[] = "/tmp/obs_log_XXXXXX", file[64];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    char dir[TEST_FOLDER_MAX], file[64];
+    test_folder(dir);
     (void)snprintf(file, sizeof(file), "%s/log", dir);
     CU_ASSERT_EQUAL_FATAL(mkfifo(file, 0600), 0);
     int reader = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

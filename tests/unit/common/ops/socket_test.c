@@ -16,7 +16,7 @@ struct bench {
     struct loop *loop;
     struct ops *ops;
     struct ops_request *held;
-    char dir[32], path[64];
+    char dir[TEST_FOLDER_MAX], path[64];
     struct loop_timer limit;
 };
 
@@ -64,8 +64,7 @@ static int listen_with(struct bench *b, size_t line, unsigned clients)
 static void up(struct bench *b, size_t line, unsigned clients)
 {
     memset(b, 0, sizeof(*b));
-    (void)snprintf(b->dir, sizeof(b->dir), "/tmp/ops_test_XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(b->dir));
+    test_folder(b->dir);
     (void)snprintf(b->path, sizeof(b->path), "%s/sub/x.sock", b->dir);
     CU_ASSERT_EQUAL_FATAL(loop_new(&b->loop), 0);
     CU_ASSERT_EQUAL_FATAL(ops_new(b->loop, &b->ops), 0);

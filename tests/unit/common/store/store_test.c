@@ -19,13 +19,12 @@ static const char insert_sql[] = "INSERT INTO fruit (name, weight) VALUES (?1, ?
 static const char count_sql[] = "SELECT count(*) FROM fruit";
 
 /* A directory of its own for a test, with one file of interest. */
-static char dir[] = "/tmp/portcullis-store-XXXXXX";
+static char dir[TEST_FOLDER_MAX];
 static char path[64];
 
 static void files_begin(void)
 {
-    strcpy(dir, "/tmp/portcullis-store-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     (void)snprintf(path, sizeof(path), "%s/x.db", dir);
 }
 

@@ -15,7 +15,7 @@ struct world {
     struct loop *loop;
     struct grants *grants;
     struct grants_options options;
-    char dir[32], path[48];
+    char dir[TEST_FOLDER_MAX], path[64];
     unsigned done, ended, changed;
     int rc;
     enum grant_end why;
@@ -51,8 +51,8 @@ static void open_grants(struct world *w)
 
 static void world_open(struct world *w)
 {
-    *w = (struct world){.dir = "/tmp/portcullis-pdp-XXXXXX"};
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(w->dir));
+    *w = (struct world){0};
+    test_folder(w->dir);
     snprintf(w->path, sizeof(w->path), "%s/pdp.db", w->dir);
     CU_ASSERT_EQUAL_FATAL(sim_new(3, &w->sim), 0);
     w->loop = sim_loop(w->sim, "pdp");

@@ -9,12 +9,11 @@
 
 #include "tests/support/suite.h"
 
-static char dir[32], path[64], other[64];
+static char dir[TEST_FOLDER_MAX], path[64], other[64];
 
 static void files_begin(void)
 {
-    strcpy(dir, "/tmp/portcullis-key-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     snprintf(path, sizeof(path), "%s/pdp.key", dir);
     snprintf(other, sizeof(other), "%s/old.key", dir);
 }

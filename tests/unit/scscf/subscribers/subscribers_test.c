@@ -94,12 +94,11 @@ static void add_alice(void)
 
 /* ---- files ---- */
 
-static char dir[40], file[64];
+static char dir[TEST_FOLDER_MAX], file[64];
 
 static void files_begin(void)
 {
-    strcpy(dir, "/tmp/portcullis-subs-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    test_folder(dir);
     (void)snprintf(file, sizeof(file), "%s/s.db", dir);
 }
 

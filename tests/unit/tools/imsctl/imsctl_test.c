@@ -2,6 +2,8 @@
 #include "tools/imsctl/imsctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -141,8 +143,10 @@ static void words_and_options_become_a_request(void)
 
 static void a_value_may_come_from_a_file(void)
 {
-    char path[] = "/tmp/imsctl_test_XXXXXX", option[64];
-    int fd = mkstemp(path);
+    char dir[TEST_FOLDER_MAX], path[48], option[64];
+    test_folder(dir);
+    (void)snprintf(path, sizeof(path), "%s/key", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     CU_ASSERT_EQUAL_FATAL(write(fd, "00ff\n", 5), 5);
     (void)close(fd);
     (void)snprintf(option, sizeof(option), "@%s", path);
