@@ -109,7 +109,7 @@ int sip_forward_ack(struct sip_layer *l, struct sip_msg *ack, const struct sip_f
     }
     /* RFC 3261 16.11: the same branch for the same request */
     via = layer_via(text, target->flow.endpoint, proto,
-                    siphash24(l->secret, ack->branch.p, ack->branch.n));
+                    siphash24(l->secret, ack->branch.p, ack->branch.n), 0);
     sip_edit_push(edit, SIP_H_VIA, via);
     sip_edit_max_forwards(edit);
     sip_edit_content_length(edit);

@@ -27,7 +27,8 @@ static bool id_of(struct span branch, uint64_t *ret_id)
     uint64_t id = 0;
     char again[BRANCH_DIGITS];
 
-    if (branch.n != BRANCH_LEN || !span_starts(branch, SPAN(BRANCH_COOKIE)))
+    if ((branch.n != BRANCH_LEN && branch.n != MARKED_LEN) ||
+        !span_starts(branch, SPAN(BRANCH_COOKIE)))
         return false;
     branch = span_sub(branch, BRANCH_LEN - BRANCH_DIGITS, BRANCH_LEN);
     for (size_t i = branch.n; i-- > 0;) {
@@ -109,7 +110,8 @@ void client_free(struct sip_client *c)
 
 struct span client_via(const struct sip_client *c, char dst[VIA_MAX])
 {
-    return layer_via(dst, c->targets[c->at].flow.endpoint, (enum net_proto)c->proto, c->id);
+    return layer_via(dst, c->targets[c->at].flow.endpoint, (enum net_proto)c->proto, c->id,
+                     c->mark);
 }
 
 int client_set_request(struct sip_client *c, struct span request)
@@ -272,6 +274,7 @@ static int put_cancel(struct sip_client *c)
     if (rc < 0)
         return rc;
     k->proto = c->proto;
+    k->mark = c->mark; /* RFC 3261 9.1: the same Via */
     rc = client_set_request(k, buf_span(&b));
     if (rc < 0) {
         client_drop(k);
@@ -447,8 +450,8 @@ static int send_ack(struct sip_layer *l, struct span request, const struct sip_t
     enum net_proto proto = sip_target_proto(l->t, target, request.n + VIA_MAX);
     struct buf b = layer_scratch(l);
     char text[VIA_MAX];
-    int rc =
-        with_via(request, layer_via(text, target->flow.endpoint, proto, layer_next_branch(l)), &b);
+    int rc = with_via(request,
+                      layer_via(text, target->flow.endpoint, proto, layer_next_branch(l), 0), &b);
 
     return rc < 0 ? rc : sip_transport_send(l->t, target, proto, buf_span(&b), NULL, NULL);
 }

@@ -9,7 +9,8 @@
 #define BRANCH_COOKIE "z9hG4bK"
 #define BRANCH_DIGITS 13 /* of five bits: 64 bits */
 #define BRANCH_LEN    (sizeof(BRANCH_COOKIE) - 1 + BRANCH_DIGITS)
-#define VIA_MAX       (sizeof("SIP/2.0/UDP ;branch=") + 128 + BRANCH_LEN)
+#define MARKED_LEN    (BRANCH_LEN + 1 + BRANCH_DIGITS) /* with a mark behind a dot */
+#define VIA_MAX       (sizeof("SIP/2.0/UDP ;branch=") + 128 + MARKED_LEN)
 
 /* What the four machines have in common. */
 struct tx {
@@ -39,7 +40,8 @@ struct sip_server {
 
 struct sip_client {
     struct tx x;
-    uint64_t id; /* the branch */
+    uint64_t id;   /* the branch */
+    uint64_t mark; /* of a request that is forwarded (proxy_mark), else 0 */
     const struct sip_client_ops *ops;
     void *ctx;
     char *request; /* as sent; once completed the ACK of an INVITE, or NULL */
@@ -92,9 +94,10 @@ void tx_bury(struct tx *x);
 void layer_digits(uint64_t v, char *dst);
 uint64_t layer_next_branch(struct sip_layer *l);
 struct buf layer_scratch(struct sip_layer *l);
-/* "SIP/2.0/UDP sent-by;branch=..." */
+/* "SIP/2.0/UDP sent-by;branch=..."; mark 0: without. */
 struct span layer_via(char dst[VIA_MAX], const struct sip_endpoint *e, enum net_proto proto,
-                      uint64_t branch);
+                      uint64_t branch, uint64_t mark);
+
 /* ---- ack.c ---- */
 
 void acks_free(struct sip_layer *l);
@@ -117,7 +120,7 @@ struct client_key {
     bool cancel;
 };
 bool client_same_key(const struct map_node *node, const void *key);
-/* With a branch of its own and nothing sent. -EINVAL, -ENOSPC, -ENOMEM. */
+/* With a branch of its own, no mark, and nothing sent. -EINVAL, -ENOSPC, -ENOMEM. */
 int client_new(struct sip_layer *l, enum sip_method method, const struct sip_target *targets,
                size_t n_targets, const struct sip_client_ops *ops, void *ctx,
                struct sip_client **ret_client);
@@ -135,6 +138,13 @@ void client_end_fired(struct sip_client *c);
 void client_drop(struct sip_client *c);
 void client_gone(struct sip_client *c);
 void client_free(struct sip_client *c);
+
+/* ---- check.c ---- */
+
+/* The second part of our branches (RFC 5393 4.2.1): what decides where a request goes from here, never 0. The same
+ * again is a loop; another is a spiral. */
+uint64_t proxy_mark(const struct sip_layer *l, const struct sip_msg *m,
+                    const struct sip_flow *flow);
 
 /* ---- proxy.c ---- */
 

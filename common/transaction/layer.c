@@ -34,7 +34,7 @@ struct buf layer_scratch(struct sip_layer *l)
 }
 
 struct span layer_via(char dst[VIA_MAX], const struct sip_endpoint *e, enum net_proto proto,
-                      uint64_t branch)
+                      uint64_t branch, uint64_t mark)
 {
     struct buf b = {dst, 0, VIA_MAX, false};
     char digits[BRANCH_DIGITS];
@@ -44,6 +44,11 @@ struct span layer_via(char dst[VIA_MAX], const struct sip_endpoint *e, enum net_
     buf_put(&b, sip_endpoint_sent_by(e));
     buf_puts(&b, ";branch=" BRANCH_COOKIE);
     buf_put(&b, span_of(digits, sizeof(digits)));
+    if (mark) {
+        layer_digits(mark, digits);
+        buf_putc(&b, '.');
+        buf_put(&b, span_of(digits, sizeof(digits)));
+    }
     return buf_span(&b);
 }
 

@@ -345,6 +345,7 @@ int sip_proxy_new(struct sip_server *s, const struct sip_proxy_ops *ops, void *c
     p->server = s;
     p->server_handle = s->handle;
     p->invite = s->request->method == SIP_INVITE;
+    p->mark = proxy_mark(p->l, s->request, &s->flow);
     p->ops = ops;
     p->ctx = ctx;
     list_init(&p->branches);
@@ -394,8 +395,10 @@ int sip_proxy_add(struct sip_proxy *p, const struct sip_branch_options *o,
     list_init(&b->item);
     loop_timer_init(&b->timer, no_answer, b);
     rc = client_new(p->l, m->method, o->targets, o->n_targets, &client_ops, b, &b->client);
-    if (rc == 0)
+    if (rc == 0) {
+        b->client->mark = p->mark;
         rc = branch_render(b, m, o->edit);
+    }
     if (rc < 0) {
         branch_free(b);
         return rc;

@@ -36,6 +36,7 @@ struct sip_proxy {
     struct sip_layer *l;
     struct sip_server *server; /* NULL once it has ended */
     struct handle server_handle;
+    uint64_t mark; /* goes into the branches */
     bool invite, started, cancelled, running;
     const struct sip_proxy_ops *ops;
     void *ctx;

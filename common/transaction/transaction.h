@@ -94,8 +94,8 @@ struct sip_proxy_rules {
     const struct span *extensions; /* option tags in Proxy-Require */
     size_t n_extensions;
 };
-/* RFC 3261 16.3 steps 2, 3 and 5: the scheme (416), Max-Forwards (483), Proxy-Require (420 with
- * Unsupported). False: s was answered. */
+/* RFC 3261 16.3: the scheme (416), Max-Forwards (483), a request that has been here in the same words (482, RFC 5393
+ * 4.2), Proxy-Require (420 with Unsupported). False: s was answered. */
 bool sip_proxy_check(struct sip_server *s, const struct sip_proxy_rules *rules);
 
 /* A response on its way upstream. */

@@ -54,7 +54,7 @@ static bool matches(struct span want, struct span got)
     while (want.n && got.n) {
         if (*want.p == '*' && want.n > 1 && want.p[1] != ';') { /* Contact: *;... is no wildcard */
             want = span_sub(want, 1, want.n);
-            while (got.n && strchr("abcdefghijklmnopqrstuvwxyz0123456789", *got.p))
+            while (got.n && strchr("abcdefghijklmnopqrstuvwxyz0123456789.", *got.p))
                 got = span_sub(got, 1, got.n);
             continue;
         }

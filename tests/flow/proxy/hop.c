@@ -403,12 +403,14 @@ struct span hop_forwards(struct span sent, struct span got)
     struct hop_seen seen = {false};
     size_t at = find_text(got, "\nVia: SIP/2.0/") + 1;
     struct span rest = span_sub(got, at, got.n), own_via, line;
+    bool is_ack = span_starts(sent, SPAN("ACK ")); /* RFC 3261 16.11: no loop is looked for */
     bool dialog = span_starts(sent, SPAN("INVITE ")) || span_starts(sent, SPAN("SUBSCRIBE "));
 
     /* Ours, taken from what came out: protocol and branch are the hop's to choose. */
     own_via = take_line(&rest);
     if (!span_starts(span_sub(own_via, 16, own_via.n), SPAN(" 192.0.2.2:5060;branch=z9hG4bK")) ||
-        own_via.n != sizeof("Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK0123456789abc\r\n") - 1)
+        own_via.n != sizeof("Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK0123456789abc\r\n") - 1 +
+                         (is_ack ? 0 : sizeof(".0123456789abc") - 1))
         own_via = SPAN("(our Via)\r\n");
     rest = sent;
     buf_put(&b, take_line(&rest));

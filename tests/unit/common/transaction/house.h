@@ -83,7 +83,7 @@ static bool house_wire(enum net_proto proto, const struct addr *from, const stru
     return pass;
 }
 
-static void house_lose(const char *line, unsigned times)
+static inline void house_lose(const char *line, unsigned times)
 {
     h.lose = line;
     h.lose_times = times;
