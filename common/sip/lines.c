@@ -78,6 +78,17 @@ static size_t value_length(struct span s)
     return s.n;
 }
 
+struct span sip_list_cut(struct span *list)
+{
+    size_t n = value_length(*list);
+    struct span value = span_trim(span_sub(*list, 0, n));
+
+    if (!list->p || list->n == 0)
+        return SPAN_NONE;
+    *list = span_sub(*list, n < list->n ? n + 1 : n, list->n);
+    return value;
+}
+
 bool sip_values_next(struct sip_values *v)
 {
     while (v->line) {

@@ -142,6 +142,8 @@ struct sip_values {
     struct span value, rest;
     unsigned index; /* of the value within its line */
 };
+/* Cuts the first value off a comma list that stands alone (a kept Service-Route); p = NULL: no more. */
+struct span sip_list_cut(struct span *list);
 struct sip_values sip_values(const struct sip_msg *m, enum sip_header id);
 bool sip_values_next(struct sip_values *v); /* false at the end; v->value is trimmed */
 

@@ -28,7 +28,7 @@ static const char *const session_names[SESSION_EVENT_COUNT] = {
     [SESSION_PHONE_GONE] = "phone_gone",         [SESSION_MEDIA_REFUSED] = "media_refused",
     [SESSION_MEDIA_SILENT] = "media_silent",     [SESSION_PDP_REFUSED] = "pdp_refused",
     [SESSION_PDP_SILENT] = "pdp_silent",         [SESSION_PDP_ABORTED] = "pdp_aborted",
-    [SESSION_TOKEN_REFUSED] = "token_refused",
+    [SESSION_TOKEN_REFUSED] = "token_refused",   [SESSION_NO_DIALOG] = "no_dialog",
 };
 static const char *const edge_names[] = {"ok", "refused", "silent"};
 static const char *const pdp_names[] = {"granted", "refused", "silent"};

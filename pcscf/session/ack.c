@@ -11,6 +11,8 @@ struct ack {
     struct session_leg *leg; /* while its body is under way */
     struct leg_body body;
     struct sip_resolving *resolving;
+    struct handle dialog; /* of a phone's */
+    enum sip_side from;
     struct sip_msg *m;
     struct sip_flow flow;
     char *sdp; /* replaces its session description */
@@ -36,14 +38,28 @@ void ack_free_all(struct session *s)
     ack_free(CONTAINER_OF(item, struct ack, item));
 }
 
+/* TS 24.229 5.2.6.3: as of any request of a phone's inside a dialog. NULL when the dialog is gone. */
+static const struct sip_dialog_side *ack_callee(const struct ack *a)
+{
+    struct sip_dialog *d = sip_dialog_by_handle(a->session->dialogs, a->dialog);
+
+    return d ? sip_dialog_side(d, sip_side_other(a->from)) : NULL;
+}
+
 static void ack_forward(struct ack *a, const struct sip_target *target)
 {
     struct session *s = a->session;
+    const struct sip_dialog_side *to = a->from_phone ? ack_callee(a) : NULL;
     struct own_routes own;
     struct sip_edit e;
 
     sip_edit_init(&e, a->m);
     route_pop_own(s, a->m, &e, &own);
+    if (to && !route_is(a->m, own.count, to->routes)) {
+        sip_edit_remove_all(&e, SIP_H_ROUTE);
+        if (to->routes.n)
+            sip_edit_append(&e, SIP_H_ROUTE, to->routes);
+    }
     if (a->from_phone) {
         identity_strip_sec_agree(a->m, &e);
         identity_distrust(a->m, &e);
@@ -72,26 +88,33 @@ static void on_resolved(const struct sip_target *targets, size_t n, int error, v
         ack_free(a);
 }
 
-/* As any request inside the dialog: to the phone by its binding, to the core by Route or Request-URI. */
+/* As any request inside the dialog: to the phone by its binding, to the core by the dialog's route set. */
 static void ack_route(struct ack *a)
 {
     struct session *s = a->session;
     struct own_routes own;
     struct sip_target target;
-    struct sip_name_addr na = {.uri = a->m->ruri};
+    struct sip_name_addr na;
+    const struct sip_dialog_side *to;
+    struct span routes, next;
     struct sip_uri uri;
 
-    route_pop_own(s, a->m, NULL, &own);
     if (!a->from_phone) {
-        struct binding *b = own.id ? binding_find_id(s->env.bindings, own.id) : NULL;
+        struct binding *b;
 
+        route_pop_own(s, a->m, NULL, &own);
+        b = own.id ? binding_find_id(s->env.bindings, own.id) : NULL;
         if (b && binding_target(b, &target) == 0)
             ack_forward(a, &target);
         else
             ack_free(a);
         return;
     }
-    if ((own.next.p && sip_name_addr_parse(own.next, &na) != 0) || sip_uri_parse(na.uri, &uri) != 0)
+    to = ack_callee(a);
+    routes = to ? to->routes : SPAN_NONE;
+    next = sip_list_cut(&routes);
+    na.uri = to ? to->contact : SPAN_NONE;
+    if ((next.p && sip_name_addr_parse(next, &na) != 0) || sip_uri_parse(na.uri, &uri) != 0)
         ack_free(a);
     else
         (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,
@@ -145,12 +168,18 @@ void session_on_ack(struct session *s, struct sip_msg *m, const struct sip_flow 
     struct session_leg *leg = d ? sip_dialog_user(d) : NULL;
     struct ack *a;
 
-    if (leg && from_phone && leg->binding != from_phone)
-        return; /* not its dialog */
+    if (from_phone && (!leg || leg->binding != from_phone)) {
+        session_tell(s, leg ? SESSION_FOREIGN_DIALOG : SESSION_NO_DIALOG, leg, m->method_text);
+        return;
+    }
     a = calloc(1, sizeof(*a));
     if (!a)
         return; /* the 2xx brings it again */
     *a = (struct ack){.session = s, .m = sip_msg_ref(m), .flow = *flow, .from_phone = from_phone};
+    if (from_phone) {
+        a->dialog = sip_dialog_handle(d);
+        a->from = side;
+    }
     list_add_tail(&s->acks, &a->item);
     list_init(&a->body.item);
     if (leg && !leg->media_ended)

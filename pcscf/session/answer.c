@@ -68,16 +68,16 @@ static void acknowledge(struct hop *h)
 }
 
 /* Its callee hears a BYE; the caller will hear the refusal. */
-static void end_callee(struct hop *h)
+static void end_callee(struct hop *h, unsigned cause, const char *text)
 {
     struct session_leg *leg = h->leg;
     struct sip_dialog *d = leg->confirmed;
     char room[4096];
-    struct buf b = BUF_ON(room);
+    char reason[96];
+    struct buf b = BUF_ON(room), why = BUF_ON(reason);
 
-    if (d && sip_dialog_request(d, SIP_CALLEE, SIP_BYE,
-                                SPAN("Reason: SIP;cause=503;text=\"Media not authorized\"\r\n"),
-                                SPAN_NONE, &b) == 0)
+    buf_fmt(&why, "Reason: SIP;cause=%u;text=\"%s\"\r\n", cause, text);
+    if (d && sip_dialog_request(d, SIP_CALLEE, SIP_BYE, buf_span(&why), SPAN_NONE, &b) == 0)
         (void)sip_uac_send(h->session->env.layer, buf_span(&b),
                            &sip_dialog_side(d, SIP_CALLEE)->hop, 1, NULL, NULL, NULL);
     if (d)
@@ -98,7 +98,7 @@ static void refuse(struct hop *h, struct sip_answer *a, unsigned status, const c
         return;
     }
     if (a->status / 100 == 2)
-        end_callee(h);
+        end_callee(h, 503, "Media not authorized");
     leg_media_end(h->leg);
 }
 
@@ -162,6 +162,21 @@ static bool is_too_late(const struct hop *h, const struct sip_dialog *d)
     return h->offered && !(leg->offer_pending && leg->offer_hop == h);
 }
 
+/* The leg was cancelled or ended while this was under way: a call that is answered all the same is none (RFC 3261 9.1),
+ * and no description may lead media past the edge. */
+static void answer_late(struct hop *h, struct sip_answer *a)
+{
+    struct span sdp;
+
+    if (h->initial && a->status / 100 == 2) {
+        acknowledge(h);
+        end_callee(h, 487, "Cancelled");
+        a->replace = 487;
+    } else if (hop_agrees_on_media(h) && message_sdp(a->m, &sdp) != SIP_BODY_NONE) {
+        message_drop_body(a->edit);
+    }
+}
+
 static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
 {
     struct hop *h = ctx;
@@ -194,7 +209,11 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         return SIP_ANSWER_PASS;
     if (h->method == SIP_INVITE || h->method == SIP_UPDATE)
         d = note_dialog(h, a);
-    if (h->leg->media_ended || !hop_agrees_on_media(h))
+    if (h->leg->media_ended) {
+        answer_late(h, a);
+        return SIP_ANSWER_PASS;
+    }
+    if (!hop_agrees_on_media(h))
         return SIP_ANSWER_PASS;
     switch (message_sdp(a->m, &sdp)) {
     case SIP_BODY_FOUND:

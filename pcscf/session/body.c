@@ -303,6 +303,7 @@ static void ask_edge(struct session_leg *leg, struct span sdp)
     if (!is_offer)
         r.to_tag = offerer_is_phone ? SPAN(TAG_CORE) : SPAN(TAG_PHONE);
     leg_aside(leg, "edge", true, is_offer ? "offer" : "answer");
+    leg->at_edge = true;
     if (media_send(leg->session->env.media, &r, on_edge, leg, &leg->ng) != 0)
         finish(leg, 503, "Media Plane Unavailable");
 }

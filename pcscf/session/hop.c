@@ -42,7 +42,7 @@ int session_new(const struct session_env *env, const struct session_options *opt
     list_init(&s->legs);
     list_init(&s->hops);
     list_init(&s->acks);
-    d.limit = options->legs * 2;
+    d.limit = s->dialogs_max = options->legs * 2;
     d.linger = 128 * SEC; /* 64*T1 with the phones' T1 of 2 s */
     rc = sip_dialogs_new(env->loop, &s->env.rnd, &d, &ops, s, &s->dialogs);
     if (rc != 0) {
@@ -93,6 +93,9 @@ void hop_free(struct hop *h)
     free(h);
 }
 
+/* RFC 3261 21.5.4: so that a phone does not come again at once. */
+#define RETRY_AFTER "Retry-After: 10\r\n"
+
 /* The request cannot go on: answered, and forgotten. */
 static void hop_refuse(struct hop *h, unsigned status, const char *phrase)
 {
@@ -100,7 +103,8 @@ static void hop_refuse(struct hop *h, unsigned status, const char *phrase)
 
     if (server) {
         sip_server_set_user(server, NULL);
-        (void)sip_server_reply(server, status, phrase, SPAN_NONE,
+        (void)sip_server_reply(server, status, phrase,
+                               status == 503 ? SPAN(RETRY_AFTER) : SPAN_NONE,
                                SPAN_NONE); /* else it times out */
     }
     hop_free(h);
@@ -140,6 +144,27 @@ bool hop_agrees_on_media(const struct hop *h)
     return h->method == SIP_INVITE || h->method == SIP_PRACK || h->method == SIP_UPDATE;
 }
 
+/* ---- routes of a phone's requests ---- */
+
+struct span hop_service_route(const struct binding *b)
+{
+    return b->service_route ? span_str(b->service_route) : SPAN("");
+}
+
+/* TS 24.229 5.2.6.3: what Route has to be behind our own values, whatever the phone wrote: the Service-Route, or the
+ * route set of the dialog. p = NULL: nobody knows. */
+static struct span route_set(const struct hop *h)
+{
+    struct span set;
+
+    if (h->initial)
+        return hop_service_route(h->binding);
+    if (!h->dialog)
+        return SPAN_NONE;
+    set = sip_dialog_side(h->dialog, sip_side_other(h->side))->routes;
+    return set.p ? set : SPAN("");
+}
+
 /* ---- forwarding ------------------------------------------------------------------------------ */
 
 static bool makes_dialog(enum sip_method m)
@@ -151,7 +176,7 @@ static int edit_from_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
 {
     struct session *s = h->session;
     struct own_routes own;
-    struct span asserted;
+    struct span asserted, set = route_set(h);
     char icid[CHARGE_ICID_MAX];
     int rc;
 
@@ -164,10 +189,10 @@ static int edit_from_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
         memcpy(icid, h->leg->icid, sizeof(icid));
     else
         charge_new_icid(s->env.charge, icid);
-    if (h->initial && !route_is_service_route(m, own.count, h->binding->service_route)) {
+    if (set.p && !route_is(m, own.count, set)) {
         sip_edit_remove_all(e, SIP_H_ROUTE);
-        if (h->binding->service_route)
-            sip_edit_append(e, SIP_H_ROUTE, span_str(h->binding->service_route));
+        if (set.n)
+            sip_edit_append(e, SIP_H_ROUTE, set);
     }
     return charge_put_vector(s->env.charge, m, e, icid, false);
 }
@@ -237,7 +262,7 @@ static void hop_route(struct hop *h)
     struct own_routes own;
     struct sip_name_addr na;
     struct sip_uri uri;
-    struct span next;
+    struct span next, set;
     struct sip_msg *m;
 
     if (!server) {
@@ -255,14 +280,10 @@ static void hop_route(struct hop *h)
         return;
     }
     route_pop_own(s, m, NULL, &own);
-    next = own.next;
-    if (h->initial && !route_is_service_route(m, own.count, h->binding->service_route)) {
-        struct span saved = span_str(h->binding->service_route);
-
-        next = saved.p ? span_trim(span_cut(&saved, ',')) : SPAN_NONE;
-    }
+    set = route_set(h);
+    next = set.p ? sip_list_cut(&set) : own.next;
     if (!next.p)
-        na.uri = m->ruri;
+        na.uri = h->dialog ? sip_dialog_side(h->dialog, sip_side_other(h->side))->contact : m->ruri;
     else if (sip_name_addr_parse(next, &na) != 0) {
         hop_refuse(h, 400, "Bad Route");
         return;
@@ -308,8 +329,12 @@ static void hop_start(struct hop *h, struct sip_msg *m)
     enum sip_body body = message_sdp(m, &sdp);
     bool is_offer;
 
-    if (!leg || leg->media_ended || body == SIP_BODY_NONE || !hop_agrees_on_media(h)) {
+    if (!leg || body == SIP_BODY_NONE || !hop_agrees_on_media(h)) {
         hop_route(h);
+        return;
+    }
+    if (leg->media_ended) {
+        hop_refuse(h, 481, NULL); /* the call is over */
         return;
     }
     /* RFC 3262 5: a PRACK may answer the offer of a 1xx; any other body in a request is an offer. */
@@ -356,16 +381,38 @@ struct sip_dialog *hop_find_dialog(struct session *s, const struct sip_msg *m, b
     return NULL;
 }
 
+/* A To tag, but no dialog of a call here: made up, or from before a restart. False when it was refused. */
+static bool hop_enter_unknown(struct hop *h, struct sip_msg *m)
+{
+    struct session *s = h->session;
+    bool subscription = m->method == SIP_SUBSCRIBE || m->method == SIP_NOTIFY; /* not followed */
+    struct own_routes own;
+
+    if (h->from_phone && subscription) {
+        route_pop_own(s, m, NULL, &own);
+        if (route_begins_in(own.next, hop_service_route(h->binding)))
+            return true;
+        session_tell(s, SESSION_ROUTE_MISMATCH, NULL, sip_header_value(m, SIP_H_ROUTE));
+        hop_refuse(h, 403, "Not By Your S-CSCF");
+        return false;
+    }
+    /* The core may still end what a phone believes in. */
+    if (!h->from_phone && !hop_agrees_on_media(h))
+        return true;
+    session_tell(s, SESSION_NO_DIALOG, NULL, m->method_text);
+    hop_refuse(h, 481, NULL);
+    return false;
+}
+
 /* Inside a dialog. False when the request was refused. */
-static bool hop_enter_dialog(struct hop *h, struct sip_server *server, struct sip_msg *m)
+static bool hop_enter_dialog(struct hop *h, struct sip_msg *m)
 {
     struct session *s = h->session;
     struct sip_dialog *d = hop_find_dialog(s, m, h->from_phone, &h->side);
     struct session_leg *leg = d ? sip_dialog_user(d) : NULL;
 
-    (void)server;
     if (!leg)
-        return true; /* not a call, or from before a restart: it goes by its routes */
+        return hop_enter_unknown(h, m);
     if (leg->binding != h->binding) {
         session_tell(s, SESSION_FOREIGN_DIALOG, leg, span_str(h->binding->impi));
         hop_refuse(h, 403, "Not Your Dialog");
@@ -394,12 +441,15 @@ static void enter(struct session *s, struct sip_server *server, struct binding *
         return;
     }
     if (!h->initial) {
-        if (hop_enter_dialog(h, server, m))
+        if (hop_enter_dialog(h, m))
             hop_start(h, m);
         return;
     }
     if (m->method == SIP_INVITE) {
-        rc = leg_new(s, b, from_phone ? SIP_LEG_ORIGINATING : SIP_LEG_TERMINATING, m, &leg);
+        /* Without a dialog nobody could end it, or see its end. */
+        rc = sip_dialogs_count(s->dialogs) >= s->dialogs_max ? -ENOSPC : 0;
+        if (rc == 0)
+            rc = leg_new(s, b, from_phone ? SIP_LEG_ORIGINATING : SIP_LEG_TERMINATING, m, &leg);
         if (rc != 0) {
             hop_refuse(h, rc == -ENOSPC ? 503 : 500, NULL);
             return;
@@ -422,7 +472,7 @@ void session_from_phone(struct session *s, struct sip_server *server, struct bin
     }
     if (!m->to_tag.p && s->options.on_route_mismatch == SESSION_REJECT) {
         route_pop_own(s, m, NULL, &own);
-        if (!route_is_service_route(m, own.count, b->service_route)) {
+        if (!route_is(m, own.count, hop_service_route(b))) {
             session_tell(s, SESSION_ROUTE_MISMATCH, NULL, sip_header_value(m, SIP_H_ROUTE));
             reject(server, 400, NULL, "Route is not the registered Service-Route");
             return;

@@ -12,6 +12,7 @@ struct session {
     struct sip_dialogs *dialogs;
     struct list legs, hops, acks;
     size_t n_legs;
+    unsigned dialogs_max;
 };
 
 /* How an SDP body fared at the edge and the PDP. */
@@ -57,7 +58,9 @@ struct session_leg {
     bool offer_pending, offered_by_phone;
     struct hop *offer_hop;         /* whose it is: it falls with it */
     struct leg_text offer, answer; /* the last ones */
-    bool anchored, media_ended, gate_up;
+    bool at_edge;                  /* an offer went there: there may be a session */
+    bool anchored;                 /* and there is one */
+    bool media_ended, gate_up;
     unsigned dialogs, hops; /* that name this leg */
     struct hop *invite;     /* the initial INVITE while it has no final answer */
     struct sip_dialog *confirmed;
@@ -138,8 +141,10 @@ struct own_routes {
 };
 void route_pop_own(const struct session *s, struct sip_msg *m, struct sip_edit *e,
                    struct own_routes *ret_own);
-/* Whether what is left of Route is the registered Service-Route, URI by URI. */
-bool route_is_service_route(const struct sip_msg *m, unsigned skip, const char *service_route);
+/* Whether what is left of Route is this list, URI by URI. */
+bool route_is(const struct sip_msg *m, unsigned skip, struct span want);
+/* Whether its first value names a host of the list. */
+bool route_begins_in(struct span next, struct span list);
 /* Both our Record-Route values, the one for `upper` on top. */
 struct span route_record(const struct session *s, struct sip_msg *m, const struct binding *b,
                          bool towards_phone);
@@ -150,6 +155,8 @@ void route_put_mw(const struct session *s, const struct binding *b, struct buf *
 void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct sip_edit *e);
 
 /* hop.c */
+/* The Service-Route of a binding; empty when it has none. */
+struct span hop_service_route(const struct binding *b);
 void hop_free(struct hop *h);
 /* Of the two legs of one dialog: a phone's request and one to that phone have the phone on the same side. */
 struct sip_dialog *hop_find_dialog(struct session *s, const struct sip_msg *m, bool from_phone,

@@ -87,16 +87,16 @@ void leg_media_end(struct session_leg *leg)
     media_cancel(leg->ng);
     media_cancel(leg->ng_authorize);
     leg->ng = leg->ng_authorize = NULL;
-    if (leg->anchored && s->env.media)
+    if (leg->at_edge) {
         leg_aside(leg, "edge", true, "delete");
-    if (leg->anchored && s->env.media)
         (void)media_send(s->env.media, &r, on_deleted, NULL, NULL); /* as above */
+    }
     if (leg->af) {
         leg_aside(leg, "pdp", true, "STR");
         authorize_close(leg->af);
     }
     leg->af = NULL;
-    leg->anchored = false;
+    leg->anchored = leg->at_edge = false;
     leg_bodies_end(leg); /* it may be the last to name the leg */
 }
 

@@ -98,19 +98,32 @@ static bool same_uri(struct span left, struct span right)
                                      sip_uri_parse(r.uri, &ru) == 0 && sip_uri_equal(&lu, &ru));
 }
 
-bool route_is_service_route(const struct sip_msg *m, unsigned skip, const char *service_route)
+bool route_is(const struct sip_msg *m, unsigned skip, struct span want)
 {
     struct sip_values v = sip_values(m, SIP_H_ROUTE);
-    struct span want = span_str(service_route);
     bool more;
 
     while (skip-- > 0)
         (void)sip_values_next(&v); /* counted by route_pop_own */
-    while ((more = sip_values_next(&v)) && want.p && want.n) {
-        if (!same_uri(v.value, span_trim(span_cut(&want, ','))))
+    while ((more = sip_values_next(&v)) && want.n) {
+        if (!same_uri(v.value, sip_list_cut(&want)))
             return false;
     }
-    return !more && !(want.p && want.n);
+    return !more && !want.n;
+}
+
+bool route_begins_in(struct span next, struct span list)
+{
+    struct sip_name_addr na;
+    struct sip_uri uri, have;
+
+    if (!next.p || sip_name_addr_parse(next, &na) != 0 || sip_uri_split(na.uri, &uri) != 0)
+        return false;
+    for (struct span value; (value = sip_list_cut(&list)).p;)
+        if (sip_name_addr_parse(value, &na) == 0 && sip_uri_split(na.uri, &have) == 0 &&
+            span_eq_nocase(uri.host, have.host) && uri.port == have.port)
+            return true;
+    return false;
 }
 
 void route_put_mw(const struct session *s, const struct binding *b, struct buf *out)

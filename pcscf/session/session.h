@@ -36,6 +36,7 @@ enum session_event {
     SESSION_CALL_ENDED,
     SESSION_UNKNOWN_PHONE,  /* a request from nobody we know */
     SESSION_FOREIGN_DIALOG, /* a phone in a dialog that is not its own */
+    SESSION_NO_DIALOG,      /* a request inside a dialog that nobody knows */
     SESSION_ROUTE_MISMATCH,
     SESSION_PHONE_GONE, /* a request for a phone that is not there */
     SESSION_MEDIA_REFUSED,

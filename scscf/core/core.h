@@ -8,7 +8,8 @@
  * Owns      transport, transactions, dialogs, registrar, calls. Network, loop, subscribers and the
  *           spool of records are given.
  * Threads   the loop's.
- * Never     reads configuration, logs: the program does (main.c); looks into bodies.
+ * Never     reads configuration, logs: the program does (main.c); looks into bodies but for the
+ *           offers of users whose profile restricts their media.
  * Tests     tests/flow/scscf. */
 #ifndef SCSCF_CORE_CORE_H
 #define SCSCF_CORE_CORE_H
@@ -89,6 +90,7 @@ void scscf_free(struct scscf *s);
     X(refused_malformed, "refused: 400, 416, 420, 482, 483")                                       \
     X(refused_caller, "refused 403: the caller is not registered here")                            \
     X(refused_barred, "refused 403 or 603: barred")                                                \
+    X(refused_media, "refused 488: media the service profile does not allow")                      \
     X(refused_unknown, "refused 404: nobody by that name")                                         \
     X(refused_unregistered, "refused 480: the callee is not registered")                           \
     X(refused_busy, "refused 503: draining, at a bound, or records cannot be written")             \

@@ -299,6 +299,7 @@ static int hop_open(struct hop *h, const struct sip_msg *m, const struct plan *p
                                 .icid = orig.icid,
                                 .from = orig.calling,
                                 .to = m->ruri,
+                                .media = p->media,
                                 .half = {p->caller.n ? &orig : NULL, p->callee.n ? &term : NULL}};
 
     if (h->method == SIP_INVITE)
@@ -379,7 +380,7 @@ static bool is_busy(const struct scscf *s, enum sip_method method)
 static void start_initial(struct scscf *s, struct sip_server *server, struct sip_msg *m,
                           const struct sroute_entry *entry)
 {
-    struct plan p = {.entry = *entry};
+    struct plan p = {.entry = *entry, .media = SUBSCRIBER_MEDIA_ALL};
     struct refusal r = {0};
     struct hop *h;
     int rc;
@@ -424,6 +425,17 @@ static void start_in_dialog(struct scscf *s, struct sip_server *server, struct s
     if (entry->own == 0) {
         refuse_server(server, &(struct refusal){481, &s->counters.refused_dialog,
                                                 "not by the route set of a dialog"});
+        return;
+    }
+    /* Nor may a To tag that was made up carry a call past barring and records. Subscriptions are not followed. */
+    if (!d && m->method != SIP_SUBSCRIBE && m->method != SIP_NOTIFY) {
+        refuse_server(server,
+                      &(struct refusal){481, &s->counters.refused_dialog, "no such dialog"});
+        return;
+    }
+    if (f && !scscf_media_allowed(m, f->talk->media)) {
+        refuse_server(server, &(struct refusal){488, &s->counters.refused_media,
+                                                "media that the service profile does not allow"});
         return;
     }
     if (d && sip_dialog_on_request(d, side, m) != 0) {
@@ -516,6 +528,10 @@ void scscf_on_ack(struct scscf *s, struct sip_msg *m, const struct sip_flow *flo
     struct ack *a;
 
     sroute_entry_read(&s->names, m, NULL, &entry);
+    if (!sip_dialog_find(s->dialogs, SIP_LEG_THROUGH, m, NULL)) {
+        s->counters.refused_dialog++;
+        return;
+    }
     if (entry.own == 0 || m->max_forwards == 0 ||
         (entry.next.p && sip_name_addr_parse(entry.next, &na) != 0) ||
         sip_uri_parse(na.uri, &uri) != 0)

@@ -34,6 +34,7 @@ struct talk {
     struct scscf *s;
     struct call *half[2]; /* by enum cdr_role; NULL: does not run here, or has ended */
     struct list forks;
+    unsigned media;     /* that may be offered */
     unsigned confirmed; /* forks that were answered and not ended */
     bool inviting;      /* the INVITE has no final answer yet */
     bool cancelled, answered, ended;
@@ -54,6 +55,7 @@ struct fork {
 
 struct talk_opening {
     struct span call_id, icid, from, to;
+    unsigned media;
     const struct call_opening *half[2]; /* NULL: does not run here */
 };
 /* -ENOSPC, -ENOMEM. */
@@ -93,6 +95,7 @@ struct plan {
      * record (TS 32.260 5.2.2.1). Empty: that half does not run here. */
     struct span caller, callee;
     struct span alias; /* URI */
+    unsigned media;    /* SUBSCRIBER_AUDIO ... that the profiles of both allow */
     struct registrar_contact contacts[REGISTRAR_CONTACTS_MAX];
     size_t n_contacts;
 };
@@ -100,6 +103,8 @@ struct plan {
 /* Which halves run here and where they lead. False: refused with *r; status 200 is an OPTIONS to
  * ourselves. */
 bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r);
+/* False: an offer in INVITE or UPDATE has other media, or cannot be read to know. */
+bool scscf_media_allowed(const struct sip_msg *m, unsigned allowed);
 /* before + s + after in the arena; p = NULL: no memory. */
 struct span scscf_join(struct arena *a, const char *before, struct span s, const char *after);
 

@@ -30,6 +30,7 @@ static bool plan_caller(struct scscf *s, struct sip_msg *m, struct plan *p, stru
     *r = (struct refusal){403, &s->counters.refused_barred, "barred by the service profile"};
     if (impu->barred || caller->barred_out)
         return false;
+    p->media &= caller->media;
     p->alias = arena_copy(&m->arena, alias_of(m, caller));
     return true;
 }
@@ -65,10 +66,11 @@ static bool plan_callee(struct scscf *s, struct sip_msg *m, struct plan *p, stru
     *r = (struct refusal){480, &s->counters.refused_unregistered, "not registered"};
     p->n_contacts =
         registrar_contacts(s->registrar, callee->impi, p->contacts, ARRAY_LEN(p->contacts));
+    p->media &= callee->media;
     return p->n_contacts != 0;
 }
 
-bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
+static bool plan_halves(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
 {
     enum sroute_aim aim;
 
@@ -88,6 +90,15 @@ bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct 
     /* From outside to outside we are no relay. */
     *r = (struct refusal){404, &s->counters.refused_unknown, "nobody by that name"};
     return aim == SROUTE_FOREIGN && p->entry.originating;
+}
+
+bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r)
+{
+    if (!plan_halves(s, m, p, r))
+        return false;
+    *r = (struct refusal){488, &s->counters.refused_media,
+                          "media that the service profile does not allow"};
+    return scscf_media_allowed(m, p->media);
 }
 
 struct span scscf_join(struct arena *a, const char *before, struct span s, const char *after)

@@ -184,6 +184,7 @@ void peer_answer(struct peer *p, const struct addr *to, const char *request, con
 
     buf_fmt(&b, "SIP/2.0 %s\n", status);
     copy_lines(&b, request, "Via");
+    buf_puts(&b, extra); /* its Record-Route is of who stands above */
     copy_lines(&b, request, "Record-Route");
     copy_lines(&b, request, "From");
     called = peer_header(request, "To", 0); /* not before: its buffers are used again */
@@ -191,7 +192,6 @@ void peer_answer(struct peer *p, const struct addr *to, const char *request, con
             tag && !strstr(called, ";tag=") ? tag : "");
     copy_lines(&b, request, "Call-ID");
     copy_lines(&b, request, "CSeq");
-    buf_puts(&b, extra);
     head[b.n] = '\0';
     send_message(p, to, head, body ? body : "");
 }

@@ -194,6 +194,17 @@ static void a_phone_is_called(void)
     world_close();
 }
 
+static void phone_cancels(const char *call_id)
+{
+    peer_say(&w.alice.uc, &w.alice.ps,
+             "CANCEL sip:bob@" DOMAIN " SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bK%s-i\n"
+             "From: <sip:alice@" DOMAIN ">;tag=f\nTo: <sip:bob@" DOMAIN ">\n"
+             "Call-ID: %s\nCSeq: 1 CANCEL\nMax-Forwards: 70\n",
+             call_id, call_id);
+    world_run(30);
+}
+
 static void a_cancelled_call_leaves_nothing(void)
 {
     const char *m;
@@ -201,12 +212,7 @@ static void a_cancelled_call_leaves_nothing(void)
     open_with_alice(NULL);
     CU_ASSERT_TRUE_FATAL(call_reaches_core("c2"));
     core_answers("180 Ringing", NULL);
-    peer_say(&w.alice.uc, &w.alice.ps,
-             "CANCEL sip:bob@" DOMAIN " SIP/2.0\n"
-             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKc2-i\n"
-             "From: <sip:alice@" DOMAIN ">;tag=f\nTo: <sip:bob@" DOMAIN ">\n"
-             "Call-ID: c2\nCSeq: 1 CANCEL\nMax-Forwards: 70\n");
-    world_run(30);
+    phone_cancels("c2");
     m = peer_take(&w.scscf, "CANCEL", NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     peer_answer(&w.scscf, &w.mw, m, "200 OK", "t", "", NULL);
@@ -365,6 +371,113 @@ static void a_foreign_route_is_refused(void)
     world_close();
 }
 
+/* A request of alice's that claims to be in a dialog. */
+static void claims(const char *method, const char *call_id, const char *routes)
+{
+    peer_say(&w.alice.uc, &w.alice.ps,
+             "%s sip:bob@192.0.2.99:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bK%s%s\n"
+             "Route: <sip:192.0.2.10:5062;lr>%s\n"
+             "From: <sip:alice@" DOMAIN ">;tag=f\nTo: <sip:bob@" DOMAIN ">;tag=t\n"
+             "Call-ID: %s\nCSeq: 7 %s\nContact: <sip:alice@192.0.2.7:31001>\n"
+             "Max-Forwards: 70\n",
+             method, method, call_id, routes, call_id, method);
+    world_run(20);
+}
+
+static void a_made_up_dialog_is_no_way_around(void)
+{
+    static const char *const methods[] = {"INVITE", "UPDATE", "PRACK", "BYE", "INFO", "MESSAGE"};
+    const char *m;
+
+    open_with_alice(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        claims(methods[i], "none", ", <sip:203.0.113.9;lr>");
+        CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 481", NULL));
+    }
+    claims("ACK", "none", ", <sip:192.0.2.20:6060;lr>");
+    claims("SUBSCRIBE", "none", ", <sip:203.0.113.9;lr>");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_EQUAL(w.sessions[SESSION_NO_DIALOG], ARRAY_LEN(methods) + 1);
+    CU_ASSERT_EQUAL(w.sessions[SESSION_ROUTE_MISMATCH], 1);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "", NULL));
+    claims("NOTIFY", "none", ", <sip:x@192.0.2.20:6060;lr>");
+    m = peer_take(&w.scscf, "NOTIFY", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.scscf, &w.mw, m, "200 OK", NULL, "", NULL);
+    world_run(200 * 1000);
+    CU_ASSERT_TRUE(core_is_idle(w.core));
+    world_close();
+}
+
+static void in_a_dialog_its_route_set_counts(void)
+{
+    char ok[PEER_TEXT_MAX];
+    const char *m;
+
+    open_with_alice(NULL);
+    CU_ASSERT_TRUE_FATAL(call_reaches_core("c1"));
+    core_answers("200 OK", sdp_answer);
+    m = peer_take(&w.alice.us, "SIP/2.0 200", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(ok, sizeof(ok), "%s", m);
+    phone_acks(ok, "c1");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "ACK", NULL));
+    claims("INFO", "c1", ", <sip:203.0.113.9;lr>");
+    m = peer_take(&w.scscf, "INFO", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Route", 0), "<sip:192.0.2.20:6060;lr>");
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Route", 1), "");
+    claims("ACK", "c1", "");
+    m = peer_take(&w.scscf, "ACK", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Route", 0), "<sip:192.0.2.20:6060;lr>");
+    world_close();
+}
+
+static void an_answer_that_crosses_the_cancel_is_no_call(void)
+{
+    const char *m;
+
+    open_with_alice(NULL);
+    CU_ASSERT_TRUE_FATAL(call_reaches_core("c1"));
+    core_answers("180 Ringing", NULL);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 180", NULL));
+    phone_cancels("c1");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "CANCEL", NULL));
+    CU_ASSERT_EQUAL(w.deletes, 1);
+    core_answers("200 OK", sdp_answer); /* sent before the CANCEL came */
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "ACK", NULL));
+    m = peer_take(&w.scscf, "BYE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Reason", 0), "SIP;cause=487;text=\"Cancelled\"");
+    peer_answer(&w.scscf, &w.mw, m, "200 OK", NULL, "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 487", NULL));
+    m = peer_take(&w.alice.us, "SIP/2.0 200", NULL); /* of her CANCEL */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "CSeq", 0), "1 CANCEL");
+    CU_ASSERT_PTR_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL(w.aars, 0);
+    world_run(400 * 1000);
+    CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 0);
+    world_close();
+}
+
+static void an_offer_on_its_way_is_taken_back(void)
+{
+    open_with_alice(NULL);
+    w.edge_silent = true;
+    phone_invite(&w.alice, "c1", "sip:bob@" DOMAIN, "", sdp_offer);
+    world_run(30);
+    CU_ASSERT_EQUAL(w.deletes, 0);
+    phone_cancels("c1");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 487", NULL));
+    CU_ASSERT_NOT_EQUAL(w.deletes, 0);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "INVITE", NULL));
+    world_close();
+}
+
 static void the_phone_cannot_say_who_it_is(void)
 {
     const char *m;
@@ -454,5 +567,10 @@ TEST_MAIN("flow/pcscf/call", {"a phone calls", a_phone_calls},
           {"an open challenge carries no call", an_open_challenge_carries_no_call},
           {"a foreign Route is refused", a_foreign_route_is_refused},
           {"the phone cannot say who it is", the_phone_cannot_say_who_it_is},
+          {"a made-up dialog is no way around", a_made_up_dialog_is_no_way_around},
+          {"in a dialog its route set counts", in_a_dialog_its_route_set_counts},
+          {"an answer that crosses the CANCEL is no call",
+           an_answer_that_crosses_the_cancel_is_no_call},
+          {"an offer on its way is taken back", an_offer_on_its_way_is_taken_back},
           {"a revoked token ends the call", a_revoked_token_ends_the_call},
           {"a phone that deregisters loses its call", a_phone_that_deregisters_loses_its_call})

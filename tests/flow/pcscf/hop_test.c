@@ -136,49 +136,6 @@ static const struct message from_phone[] = {
      "-Origination-Id: x\n"
      "-Additional-Identity: x\n"
      " Content-Length: ?\n" ASSERTED " \n"},
-    {"PRACK inside of a dialog that is not known here",
-     " PRACK sip:bob@192.0.2.9:5060;alias=192.0.2.9~31000~2 SIP/2.0\n" OWN_VIA
-     "-Via: SIP/2.0/UDP ue.invalid:31001 ; branch = z9hG4bKp ;rport\n"
-     "+Via: SIP/2.0/UDP ue.invalid:31001 ; branch = z9hG4bKp ;rport=31000;received=192.0.2.7\n"
-     "-Max-Forwards: 1\n"
-     "+Max-Forwards: 0\n"
-     "-Route: <sip:b0000000000000000@192.0.2.10:5062;lr=on;ftag=7b>\n"
-     " Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b;did=078.4c52>\n"
-     " Route: <sip:mt@192.0.2.21;r2=on;lr=on;ftag=7b>,<sip:[2001:db8::1]:5100;;lr>\n"
-     " From: <tel:+10015550001>;tag=7b\n"
-     " To: <sip:bob@" DOMAIN ">;tag=4c\n"
-     " Call-ID: p\n"
-     " CSeq: 2 PRACK\n"
-     " RAck: 1 1 INVITE\n"
-     "-Require: sec-agree\n"
-     "-Proxy-Require: sec-agree\n"
-     "-Security-Verify: ipsec-3gpp\n"
-     "-P-Preferred-Identity: <tel:+99>\n"
-     " Content-Length: ?\n" ASSERTED VECTOR " \n"},
-    {"ACK as long as phones make it",
-     " ACK sip:bob@192.0.2.9:5060;alias=192.0.2.9~31000~2 SIP/2.0\n" OWN_VIA
-     " Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKack\n"
-     "-Max-Forwards: 70\n"
-     "+Max-Forwards: 69\n"
-     "-Route: <sip:mo@192.0.2.10:5062;lr=on;ftag=7b3fae13;rm=8;did=078.654>\n"
-     " Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.4c52>\n"
-     " Route: <sip:mt@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.5c52>\n"
-     "-Proxy-Require: sec-agree\n"
-     "-Require: sec-agree\n"
-     " To: <sip:bob@" DOMAIN ">;tag=4c\n"
-     " From: <tel:+10015550001>;tag=7b\n"
-     " Call-ID: p\n"
-     " CSeq: 1 ACK\n"
-     " Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, UPDATE, INFO, REFER, NOTIFY, MESSAGE, PRACK\n"
-     " Supported: sec-agree\n"
-     "-Security-Verify: ipsec-3gpp;prot=esp;mod=trans;spi-c=102;spi-s=103;port-c=5063;port-s=5062;"
-     "alg=hmac-sha-1-96;ealg=null\n"
-     "-P-Preferred-Identity: <tel:+10015550001>\n"
-     "-P-Asserted-Identity: <sip:mallory@" DOMAIN ">\n"
-     "-P-Charging-Vector: icid-value=forged\n"
-     " X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
-     " Content-Length: ?\n"
-     " \n"},
 };
 
 static void from_the_phone(void)
@@ -189,6 +146,91 @@ static void from_the_phone(void)
 
         difference_say(m, &w.alice.uc, &w.alice.ps);
         difference_check(m, peer_take(&w.scscf, "", NULL));
+    }
+    world_close();
+}
+
+/* ---- from the phone, in a dialog ---------------------------------------------------------------- */
+
+static const struct {
+    const char *call_id, *record_routes; /* as the callee's side answers with them */
+    struct message m;
+} in_dialog[] = {
+    {"p",
+     "Record-Route: <sip:[2001:db8::1]:5100;;lr>, <sip:mt@192.0.2.21;r2=on;lr=on;ftag=7b>\n"
+     "Record-Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b;did=078.4c52>\n",
+     {"PRACK",
+      " PRACK sip:bob@192.0.2.9:5060;alias=192.0.2.9~31000~2 SIP/2.0\n" OWN_VIA
+      "-Via: SIP/2.0/UDP ue.invalid:31001 ; branch = z9hG4bKp ;rport\n"
+      "+Via: SIP/2.0/UDP ue.invalid:31001 ; branch = z9hG4bKp ;rport=31000;received=192.0.2.7\n"
+      "-Max-Forwards: 1\n"
+      "+Max-Forwards: 0\n"
+      "-Route: <sip:b0000000000000000@192.0.2.10:5062;lr=on;ftag=7b>\n"
+      " Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b;did=078.4c52>\n"
+      " Route: <sip:mt@192.0.2.21;r2=on;lr=on;ftag=7b>,<sip:[2001:db8::1]:5100;;lr>\n"
+      " From: <tel:+10015550001>;tag=7b\n"
+      " To: <sip:bob@" DOMAIN ">;tag=4c\n"
+      " Call-ID: p\n"
+      " CSeq: 2 PRACK\n"
+      " RAck: 1 1 INVITE\n"
+      "-Require: sec-agree\n"
+      "-Proxy-Require: sec-agree\n"
+      "-Security-Verify: ipsec-3gpp\n"
+      "-P-Preferred-Identity: <tel:+99>\n"
+      " Content-Length: ?\n" ASSERTED VECTOR " \n"}},
+    {"q",
+     "Record-Route: <sip:mt@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.5c52>\n"
+     "Record-Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.4c52>\n",
+     {"ACK as long as phones make it",
+      " ACK sip:bob@192.0.2.9:5060;alias=192.0.2.9~31000~2 SIP/2.0\n" OWN_VIA
+      " Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKack\n"
+      "-Max-Forwards: 70\n"
+      "+Max-Forwards: 69\n"
+      "-Route: <sip:mo@192.0.2.10:5062;lr=on;ftag=7b3fae13;rm=8;did=078.654>\n"
+      " Route: <sip:mo@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.4c52>\n"
+      " Route: <sip:mt@192.0.2.20:6060;lr=on;ftag=7b3fae13;did=078.5c52>\n"
+      "-Proxy-Require: sec-agree\n"
+      "-Require: sec-agree\n"
+      " To: <sip:bob@" DOMAIN ">;tag=4c\n"
+      " From: <tel:+10015550001>;tag=7b\n"
+      " Call-ID: q\n"
+      " CSeq: 1 ACK\n"
+      " Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, UPDATE, INFO, REFER, NOTIFY, MESSAGE, PRACK\n"
+      " Supported: sec-agree\n"
+      "-Security-Verify: ipsec-3gpp;prot=esp;mod=trans;spi-c=102;spi-s=103;port-c=5063;port-s=5062;"
+      "alg=hmac-sha-1-96;ealg=null\n"
+      "-P-Preferred-Identity: <tel:+10015550001>\n"
+      "-P-Asserted-Identity: <sip:mallory@" DOMAIN ">\n"
+      "-P-Charging-Vector: icid-value=forged\n"
+      " X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+      " Content-Length: ?\n"
+      " \n"}},
+};
+
+static void from_the_phone_in_a_dialog(void)
+{
+    char extra[512], invite[PEER_TEXT_MAX];
+    const char *m;
+
+    open_with_alice();
+    for (size_t i = 0; i < ARRAY_LEN(in_dialog); i++) {
+        peer_say(&w.alice.uc, &w.alice.ps,
+                 "INVITE sip:bob@" DOMAIN " SIP/2.0\n"
+                 "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKi%s\n"
+                 "Route: <sip:192.0.2.10:5062;lr>, <sip:orig@192.0.2.20:6060;lr>\n"
+                 "From: <tel:+10015550001>;tag=7b\nTo: <sip:bob@" DOMAIN ">\nCall-ID: %s\n"
+                 "CSeq: 1 INVITE\nContact: <sip:alice@192.0.2.7:31001>\nMax-Forwards: 70\n",
+                 in_dialog[i].call_id, in_dialog[i].call_id);
+        world_run(40);
+        m = peer_take(&w.scscf, "INVITE", NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        snprintf(invite, sizeof(invite), "%s", m);
+        snprintf(extra, sizeof(extra), "Contact: <sip:bob@192.0.2.9:5060>\n%s",
+                 in_dialog[i].record_routes);
+        peer_answer(&w.scscf, &w.mw, invite, "200 OK", "4c", extra, NULL);
+        world_run(40);
+        difference_say(&in_dialog[i].m, &w.alice.uc, &w.alice.ps);
+        difference_check(&in_dialog[i].m, peer_take(&w.scscf, "", NULL));
     }
     world_close();
 }
@@ -516,6 +558,7 @@ static void refusals_stay_in_the_association(void)
 }
 
 TEST_MAIN("flow/pcscf/hop", {"from the phone only what must be is changed", from_the_phone},
+          {"nor in a dialog", from_the_phone_in_a_dialog},
           {"to the phone only what must be is changed", to_the_phone},
           {"in responses to the phone only what must be is changed", responses_to_the_phone},
           {"in responses of the phone only what must be is changed", responses_of_the_phone},

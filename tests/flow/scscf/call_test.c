@@ -396,6 +396,53 @@ static void we_are_no_relay_for_strangers(void)
     world_close();
 }
 
+static void a_made_up_dialog_carries_nothing(void)
+{
+    static const char *const methods[] = {"INVITE", "MESSAGE", "BYE", "INFO", "REFER"};
+
+    open_registered(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        world_in_dialog(&w.pa, methods[i], "none", 2, true);
+        CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0", NULL), "SIP/2.0 481"));
+    }
+    world_in_dialog(&w.pa, "ACK", "none", 2, true);
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "", NULL));
+    world_in_dialog(&w.pa, "NOTIFY", "none", 2, true); /* subscriptions are not followed */
+    CU_ASSERT(is(peer_take(&w.pb, "NOTIFY", NULL), "NOTIFY"));
+    world_close();
+}
+
+#define OFFER(media)                                                                               \
+    "Content-Type: application/sdp\n\nv=0\r\no=- 1 1 IN IP4 192.0.2.101\r\ns=-\r\n"                \
+    "c=IN IP4 192.0.2.101\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\nm=" media "\r\n"
+
+/* Bob's profile has audio only. */
+static void media_beyond_the_profile_is_refused(void)
+{
+    open_registered(NULL);
+    CU_ASSERT_FALSE(reaches_bob("v", OFFER("video 4002 RTP/AVP 31")));
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 488", NULL), "SIP/2.0 488"));
+    CU_ASSERT_EQUAL(scscf_counters(w.scscf)->refused_media, 1);
+    CU_ASSERT_FALSE(reaches_bob("x", OFFER("nonsense")));
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 488", NULL), "SIP/2.0 488"));
+    /* A port of 0 offers nothing. */
+    CU_ASSERT_FATAL(reaches_bob("c1", OFFER("video 0 RTP/AVP 31")));
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 200", NULL), "SIP/2.0 200"));
+    world_in_dialog(&w.pa, "ACK", "c1", 1, true);
+    CU_ASSERT(is(peer_take(&w.pb, "ACK", NULL), "ACK"));
+    peer_say(&w.pb, &w.s,
+             "UPDATE sip:alice@192.0.2.101:5062 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.12:5070;branch=z9hG4bKu\n"
+             "Route: <sip:192.0.2.20:6060;lr>, <sip:192.0.2.10:5070;lr>\nMax-Forwards: 68\n"
+             "From: <" BOB ">;tag=b\nTo: <" ALICE
+             ">;tag=a\nCall-ID: c1\nCSeq: 1 UPDATE\n" OFFER("video 4002 RTP/AVP 31"));
+    world_run(20);
+    CU_ASSERT(is(peer_take(&w.pb, "SIP/2.0 488", NULL), "SIP/2.0 488"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pa, "UPDATE", NULL));
+    world_close();
+}
+
 static void numbers_lead_to_their_subscriber(void)
 {
     static const char *const numbers[] = {"tel:+4930200", "tel:+49-30-200",
@@ -720,6 +767,8 @@ TEST_MAIN(
     {"a call to another network runs the originating half",
      a_call_to_another_network_runs_the_originating_half},
     {"we are no relay for strangers", we_are_no_relay_for_strangers},
+    {"a made-up dialog carries nothing", a_made_up_dialog_carries_nothing},
+    {"media beyond the profile is refused", media_beyond_the_profile_is_refused},
     {"numbers lead to their subscriber", numbers_lead_to_their_subscriber},
     {"the first answer of a fork counts", the_first_answer_of_a_fork_counts},
     {"a callee with two phones is called on both", a_callee_with_two_phones_is_called_on_both},

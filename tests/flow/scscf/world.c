@@ -49,6 +49,7 @@ static void open_subscribers(void)
     add(&(struct subscriber_spec){.impi = SPAN(BOB_IMPI),
                                   .impu = {SPAN(BOB), SPAN("tel:+4930200")},
                                   .n_impu = 2,
+                                  .media = SPAN("audio"),
                                   .password = SPAN("secret")});
     add(&(struct subscriber_spec){.impi = SPAN("carol@" REALM),
                                   .impu = {SPAN("sip:carol@" REALM)},
