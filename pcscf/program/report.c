@@ -16,9 +16,18 @@ enum {
     M_NO_ASSOCIATION,
     M_EDGE,
     M_PDP,
-    M_RECEIVED,
-    M_RETRANSMITTED,
+    M_TRANSACTION,
+    M_TRANSPORT,
+    M_NOW,
 };
+
+/* The layers' counter tables, one metric each with the counter as label. */
+#define NAME(name, help) #name,
+static const char *const layer_names[] = {SIP_LAYER_COUNTERS(NAME)};
+static const char *const transport_names[] = {SIP_TRANSPORT_COUNTERS(NAME)};
+#undef NAME
+enum { NOW_TRANSACTIONS, NOW_CONNECTIONS };
+static const char *const now_names[] = {"transactions", "connections"};
 
 static const char *register_names[REGISTER_EVENT_COUNT];
 static const char *const session_names[SESSION_EVENT_COUNT] = {
@@ -50,16 +59,37 @@ static const struct obs_metric metrics[] = {
                 .type = OBS_GAUGE, .label = "outcome", .values = edge_names, .n_values = 3},
     [M_PDP] = {"pcscf_pdp_requests_total", "AAR to the PDP by outcome", .type = OBS_GAUGE,
                .label = "outcome", .values = pdp_names, .n_values = 3},
-    [M_RECEIVED] = {"pcscf_requests_total", "New SIP requests", .type = OBS_GAUGE},
-    [M_RETRANSMITTED] = {"pcscf_request_retransmissions_total", "Requests received again",
-                         .type = OBS_GAUGE},
+    [M_TRANSACTION] = {"pcscf_transactions_total", "SIP transactions", .type = OBS_GAUGE,
+                       .label = "event", .values = layer_names, .n_values = ARRAY_LEN(layer_names)},
+    [M_TRANSPORT] = {"pcscf_transport_total", "SIP transport", .type = OBS_GAUGE, .label = "event",
+                     .values = transport_names, .n_values = ARRAY_LEN(transport_names)},
+    [M_NOW] = {"pcscf_now", "How many there are now", .type = OBS_GAUGE, .label = "what",
+               .values = now_names, .n_values = ARRAY_LEN(now_names)},
 };
+
+static void collect_layers(struct program *p)
+{
+    const struct sip_layer *layer = core_layer(p->core);
+    const struct sip_layer_counters *l = sip_layer_counters(layer);
+    const struct sip_transport_counters *t = sip_transport_counters(core_transport(p->core));
+    unsigned i = 0;
+
+#define X(name, help) obs_set(p->metrics, M_TRANSACTION, i++, (int64_t)l->name);
+    SIP_LAYER_COUNTERS(X)
+#undef X
+    i = 0;
+#define X(name, help) obs_set(p->metrics, M_TRANSPORT, i++, (int64_t)t->name);
+    SIP_TRANSPORT_COUNTERS(X)
+#undef X
+    obs_set(p->metrics, M_NOW, NOW_TRANSACTIONS,
+            (int64_t)(sip_layer_servers(layer) + sip_layer_clients(layer)));
+    obs_set(p->metrics, M_NOW, NOW_CONNECTIONS, (int64_t)t->connections);
+}
 
 static void collect(void *ctx)
 {
     struct program *p = ctx;
     const struct core_counters *c = core_counters(p->core);
-    const struct sip_layer_counters *sip = sip_layer_counters(core_layer(p->core));
     const struct media *edge = core_media(p->core);
     const struct authorize *pdp = core_authorize(p->core);
 
@@ -68,8 +98,7 @@ static void collect(void *ctx)
     obs_set(p->metrics, M_TOO_FAST, 0, (int64_t)c->too_fast);
     obs_set(p->metrics, M_TOO_LARGE, 0, (int64_t)c->too_large);
     obs_set(p->metrics, M_NO_ASSOCIATION, 0, (int64_t)c->no_association);
-    obs_set(p->metrics, M_RECEIVED, 0, (int64_t)sip->requests);
-    obs_set(p->metrics, M_RETRANSMITTED, 0, (int64_t)sip->request_retransmissions);
+    collect_layers(p);
     if (edge) {
         obs_set(p->metrics, M_EDGE, 0, (int64_t)media_counters(edge)->ok);
         obs_set(p->metrics, M_EDGE, 1, (int64_t)media_counters(edge)->refused);

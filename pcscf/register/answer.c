@@ -238,7 +238,8 @@ static void grant(struct attempt *a, struct sip_answer *answer, const struct sip
     }
     if (!contact.p)
         return; /* a query */
-    rc = settle(a, request, seconds);
+    /* Dead: its time ran out while the core was thinking. */
+    rc = b->dead ? -ENOTCONN : settle(a, request, seconds);
     if (rc == 0 && (!keep_service_route(b, answer->m) || !replace_text(&b->contact, contact)))
         rc = -ENOMEM;
     if (rc != 0) {
@@ -284,12 +285,14 @@ static enum sip_answer_verdict on_answer(struct sip_answer *answer, void *ctx)
     /* Whatever the status says, no key goes past here. */
     (void)auth_take_keys(answer->m, answer->edit, &ck, &ik); /* none: both stay empty */
     identity_hide_from_phone(answer->m, answer->edit);
-    if (answer->status == 401)
+    if (answer->status == 401) {
+        a->challenged = true;
         verdict = challenge(a, answer, &ck, &ik);
-    else if (answer->status / 100 == 2 && server)
+    } else if (answer->status / 100 == 2 && server) {
         grant(a, answer, sip_server_request(server));
-    else
+    } else {
         refused(a, answer->status);
+    }
     secret_wipe(&ck);
     secret_wipe(&ik);
     return verdict;

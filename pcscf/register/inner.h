@@ -23,6 +23,7 @@ struct attempt {
     struct sip_proxy *proxy; /* NULL until forwarded */
     struct sip_resolving *resolving;
     uint32_t spi_ps; /* of the set it came on; 0 = unprotected */
+    bool challenged; /* its answer is a challenge: the phone comes again */
     bool offered;    /* with a Security-Client we could choose from */
     struct secagree_choice choice;
     char *client_text;              /* that Security-Client */

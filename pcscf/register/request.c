@@ -51,6 +51,13 @@ void register_free(struct registration *r)
     free(r);
 }
 
+/* Nobody that a challenge or a registration makes worth remembering: strangers must not fill the
+ * table with names. */
+static bool is_nobody(const struct binding *b, unsigned references)
+{
+    return !b->dead && !b->registered && list_empty(&b->sets) && b->references == references;
+}
+
 void attempt_free(struct attempt *a)
 {
     struct registration *r = a->registration;
@@ -62,6 +69,8 @@ void attempt_free(struct attempt *a)
         set_remove(r, a->installing);
     }
     list_del(&a->item);
+    if (!a->challenged && is_nobody(a->binding, 1))
+        binding_remove(r->env.bindings, a->binding);
     binding_unref(r->env.bindings, a->binding);
     free(a->client_text);
     free(a);
@@ -223,8 +232,10 @@ static struct binding *accept_clear(struct registration *r, struct sip_server *s
     struct binding *b = binding_find_impi(r->env.bindings, impi);
     int rc;
 
-    if (b)
+    if (b) {
+        binding_set_pending(r->env.bindings, b, r->options.pending);
         return b;
+    }
     rc = binding_new(r->env.bindings, impi, &b);
     if (rc == 0) {
         binding_set_pending(r->env.bindings, b, r->options.pending);
@@ -276,8 +287,11 @@ void register_request(struct registration *r, struct sip_server *server, struct 
     list_init(&a->item);
     if (set ? !accept_protected(r, server, m, b, set) : !(b = accept_clear(r, server, m)))
         goto refused;
-    if (!choose(r, server, m, b, set != NULL, a))
+    if (!choose(r, server, m, b, set != NULL, a)) {
+        if (is_nobody(b, 0))
+            binding_remove(r->env.bindings, b);
         goto refused;
+    }
     a->registration = r;
     a->binding = b;
     a->server = sip_server_handle(server);

@@ -21,11 +21,12 @@ enum {
     NOW_RECORDS,
     NOW_DIALOGS,
     NOW_TRANSACTIONS,
-    NOW_REFUSES
+    NOW_REFUSES,
+    NOW_CONNECTIONS
 };
-static const char *const now_names[] = {"registrations",   "challenges", "call_halves",
-                                        "records_waiting", "dialogs",    "transactions",
-                                        "cdr_disk_refuses"};
+static const char *const now_names[] = {"registrations",    "challenges", "call_halves",
+                                        "records_waiting",  "dialogs",    "transactions",
+                                        "cdr_disk_refuses", "connections"};
 
 #define NAMES(list) .values = list, .n_values = ARRAY_LEN(list)
 static const struct obs_metric metrics[] = {
@@ -81,6 +82,7 @@ static void collect(void *ctx)
     obs_set(p->metrics, M_NOW, NOW_CALLS, (int64_t)c->alive);
     obs_set(p->metrics, M_NOW, NOW_RECORDS, (int64_t)c->writing);
     charging_spool_stats_get(p->spool, &spool);
+    obs_set(p->metrics, M_NOW, NOW_CONNECTIONS, (int64_t)t->connections);
     obs_set(p->metrics, M_NOW, NOW_REFUSES, spool.disk_refuses);
     obs_set(p->metrics, M_NOW, NOW_DIALOGS, (int64_t)scscf_dialogs(p->scscf));
     obs_set(p->metrics, M_NOW, NOW_TRANSACTIONS,

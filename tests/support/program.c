@@ -123,7 +123,7 @@ static void launch(struct program *p)
     CU_ASSERT_FATAL(p->pid >= 0);
     if (p->pid == 0) {
         char path[512];
-        int fd = open(p->said, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        int fd = open(p->said, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
         (void)dup2(fd, STDERR_FILENO);
         (void)dup2(fd, STDOUT_FILENO);

@@ -184,6 +184,7 @@ static void without_an_offer_421(void)
     CU_ASSERT_PTR_NOT_NULL(m);
     CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
     CU_ASSERT_EQUAL(w.registers[REGISTER_NO_IPSEC], 2);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0); /* strangers are not remembered */
     world_close();
 }
 
@@ -306,6 +307,23 @@ static void a_phone_without_ipsec_registers_where_policy_allows(void)
     world_close();
 }
 
+static void who_is_refused_is_forgotten(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(20);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 1);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.scscf, &w.mw, m, "403 Forbidden", "s", "", NULL);
+    world_run(200 * 1000);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REFUSED], 1);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+    world_close();
+}
+
 static void a_silent_core_is_told_to_the_phone(void)
 {
     world_open(NULL);
@@ -313,6 +331,7 @@ static void a_silent_core_is_told_to_the_phone(void)
     world_run(200 * 1000);
     CU_ASSERT_EQUAL(w.registers[REGISTER_CORE_SILENT], 1);
     CU_ASSERT_TRUE(core_is_idle(w.core));
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
     world_close();
 }
 
@@ -409,4 +428,5 @@ TEST_MAIN("flow/pcscf/register",
           {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
           {"a phone without IPsec registers where policy allows",
            a_phone_without_ipsec_registers_where_policy_allows},
+          {"who is refused is forgotten", who_is_refused_is_forgotten},
           {"a silent core is told", a_silent_core_is_told_to_the_phone})
