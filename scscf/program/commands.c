@@ -353,7 +353,7 @@ void scscf_commands_status(struct daemon *d, void *role, json_t *status)
     (void)json_object_set_new(status, "registrations",
                               json_integer((json_int_t)registrar_count(scscf_registrar(p->scscf))));
     (void)json_object_set_new(status, "call_halves", json_integer((json_int_t)c->alive));
-    (void)json_object_set_new(status, "records_waiting", json_integer((json_int_t)c->writing));
+    (void)json_object_set_new(status, "records_waiting", json_integer(scscf_records_waiting(p)));
     (void)json_object_set_new(status, "records_written", json_integer((json_int_t)spool.written));
     (void)json_object_set_new(status, "calls_noted", json_integer((json_int_t)spool.noted));
     (void)json_object_set_new(status, "calls_not_noted", json_integer((json_int_t)spool.not_noted));

@@ -66,6 +66,8 @@ struct scscf_program {
 };
 
 /* report.c: log, metrics, recorder. */
+/* For the disk: of calls that ended, and of those the last process left. */
+int64_t scscf_records_waiting(const struct scscf_program *p);
 int scscf_report_new(struct scscf_program *p, struct obs_metrics *m);
 void scscf_report_call(void *ctx, enum scscf_event event, const struct scscf_note *note);
 void scscf_report_register(void *ctx, enum registrar_event event, struct span impi,

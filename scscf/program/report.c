@@ -44,6 +44,15 @@ static const struct obs_metric metrics[] = {
                NAMES(now_names)},
 };
 
+int64_t scscf_records_waiting(const struct scscf_program *p)
+{
+    uint64_t writing = calls_counters(scscf_calls(p->scscf))->writing;
+    struct charging_spool_stats spool;
+
+    charging_spool_stats_get(p->spool, &spool);
+    return (int64_t)(spool.waiting > writing ? spool.waiting : writing);
+}
+
 static void collect(void *ctx)
 {
     struct scscf_program *p = ctx;
@@ -80,7 +89,7 @@ static void collect(void *ctx)
     obs_set(p->metrics, M_NOW, NOW_CHALLENGES,
             (int64_t)registrar_challenges(scscf_registrar(p->scscf)));
     obs_set(p->metrics, M_NOW, NOW_CALLS, (int64_t)c->alive);
-    obs_set(p->metrics, M_NOW, NOW_RECORDS, (int64_t)c->writing);
+    obs_set(p->metrics, M_NOW, NOW_RECORDS, scscf_records_waiting(p));
     charging_spool_stats_get(p->spool, &spool);
     obs_set(p->metrics, M_NOW, NOW_CONNECTIONS, (int64_t)t->connections);
     obs_set(p->metrics, M_NOW, NOW_REFUSES, spool.disk_refuses);

@@ -9,6 +9,15 @@ struct program pcscf, scscf, pdp, edge;
 
 static struct program *const programs[] = {&pdp, &edge, &scscf, &pcscf};
 
+void house_start_pcscf(unsigned pdp_host)
+{
+    program_start(&pcscf, "pcscf",
+                  "gm.address: %s.10:5060\ngm.rate: 0\ngm.timers: rfc3261\nmw.address: %s.11:5070\n"
+                  "mw.core: sip:%s.20:6060\nmedia.edge: %s.35:2223\npdp.address: %s.%u:3868\n"
+                  "security.ipsec: false\nsecurity.require_ipsec: false\nops.metrics: %s.10:9090\n",
+                  place.net, place.net, place.net, place.net, place.net, pdp_host, place.net);
+}
+
 void house_open(void)
 {
     char path[96];
@@ -24,18 +33,14 @@ void house_open(void)
         "diameter.listen: %s.30:3868\npolicy: policy.yaml\ndatabase: pdp.db\ntoken.key: pdp.key\n",
         place.net);
     program_start(&edge, "edge",
-                  "ng.address: %s.35:2223\naccess.address: %s.36\ncore.address: "
-                  "%s.37\npdp.address: %s.30:3868\n"
-                  "ports: 30000-30999\nlimits.sessions: 100\n",
+                  "ng.address: %s.35:2223\naccess.address: %s.36\ncore.address: %s.37\n"
+                  "pdp.address: %s.30:3868\nports: 30000-30999\nlimits.sessions: 100\n"
+                  "limits.unauthorized: 5 s\nlimits.linger: 4 s\n",
                   place.net, place.net, place.net, place.net);
     program_start(&scscf, "scscf",
                   "mw.address: %s.20:6060\nsubscribers.path: scscf.db\ncdr.directory: cdr\n",
                   place.net);
-    program_start(&pcscf, "pcscf",
-                  "gm.address: %s.10:5060\ngm.rate: 0\ngm.timers: rfc3261\nmw.address: %s.11:5070\n"
-                  "mw.core: sip:%s.20:6060\nmedia.edge: %s.35:2223\npdp.address: %s.30:3868\n"
-                  "security.ipsec: false\nsecurity.require_ipsec: false\n",
-                  place.net, place.net, place.net, place.net, place.net);
+    house_start_pcscf(PDP);
 }
 
 void house_close(void)
@@ -139,12 +144,16 @@ static bool above(const struct house_level *before, bool tell)
         is = is || b[i] > a[i];
         if (tell && b[i] > a[i])
             fprintf(stderr, "level %zu: %lld, was %lld\n", i, (long long)b[i], (long long)a[i]);
+        if (tell && b[i] > a[i] && i < ARRAY_LEN(programs))
+            program_files_print(programs[i]);
     }
     return is;
 }
 
 bool house_settles(const struct house_level *before)
 {
-    UNTIL(!above(before, false), 45000); /* transactions live 32 s (64 * T1) */
-    return !above(before, true);
+    bool good = false;
+
+    UNTIL((good = !above(before, false)), 45000); /* transactions live 32 s (64 * T1) */
+    return good || !above(before, true);
 }

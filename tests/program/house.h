@@ -13,6 +13,8 @@ enum { GM = 10, MW = 11, SCSCF = 20, PDP = 30, EDGE = 35, PHONE = 101 };
 extern struct program pcscf, scscf, pdp, edge;
 
 void house_open(void);
+/* The P-CSCF again, after its end, with the PDP at this address. */
+void house_start_pcscf(unsigned pdp_host);
 /* Each ends in order, without a report of a sanitizer. */
 void house_close(void);
 

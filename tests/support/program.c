@@ -275,20 +275,37 @@ int64_t program_metric(const struct program *p, const char *name)
     return n;
 }
 
-unsigned program_files(const struct program *p)
+static unsigned files(const struct program *p, FILE *out)
 {
-    char path[64];
+    char path[64], to[256];
     struct dirent *e;
     unsigned n = 0;
     DIR *d;
 
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)p->pid);
     d = opendir(path);
-    while (d && (e = readdir(d)))
+    while (d && (e = readdir(d))) {
+        ssize_t len;
+
         n += e->d_name[0] != '.';
+        if (!out || e->d_name[0] == '.')
+            continue;
+        len = readlinkat(dirfd(d), e->d_name, to, sizeof(to));
+        fprintf(out, "  %s: %s: %.*s\n", p->name, e->d_name, len > 0 ? (int)len : 0, to);
+    }
     if (d)
         (void)closedir(d);
     return n;
+}
+
+unsigned program_files(const struct program *p)
+{
+    return files(p, NULL);
+}
+
+void program_files_print(const struct program *p)
+{
+    (void)files(p, stderr);
 }
 
 static bool file_holds(const char *path, const char *text)

@@ -50,6 +50,7 @@ bool program_status_is(const struct program *p, const char *member, const char *
 int64_t program_metric(const struct program *p, const char *name);
 /* Open files. */
 unsigned program_files(const struct program *p);
+void program_files_print(const struct program *p);
 /* Does the log or standard error hold it? Logs are written soon, so that it waits a little while the program
  * runs. */
 bool program_says(const struct program *p, const char *text);

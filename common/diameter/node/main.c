@@ -21,6 +21,9 @@
 #include "common/diameter/node/node.h"
 
 enum { ASKED_MAX = 16384, STOP_WITHIN_S = 2, EXIT_CORE_ENDED = 70 };
+/* Connections that may keep silent before their CER: libfdcore gives each a thread for 20 s, and takes no
+ * further one while all are waiting. */
+#define STRANGERS 64u
 
 /* Requests of peers that the daemon has not answered. */
 static struct {
@@ -245,8 +248,8 @@ static int parse_core_conf(const struct node_conf *c)
         return -errno;
     buf_fmt(&b,
             "Identity=\"%s\";Realm=\"%s\";Port=%u;SecPort=0;No_SCTP;NoRelay;AppServThreads=2;"
-            "TcTimer=%u;TwTimer=%u;",
-            c->identity, c->realm, c->local.port, c->tc, c->tw);
+            "TcTimer=%u;TwTimer=%u;ThreadsPerServer=%u;",
+            c->identity, c->realm, c->local.port, c->tc, c->tw, c->local.port ? STRANGERS : 1u);
     if (c->local.family == AF_INET)
         buf_puts(&b, "No_IPv6;");
     rc = b.overflow || write(fd, b.p, b.n) != (ssize_t)b.n ? -EIO : 0;
