@@ -168,7 +168,8 @@ static void on_client(struct loop_fd *w, unsigned events, void *ctx)
     struct client *c = ctx;
     (void)w;
     if (events & LOOP_READ) {
-        ssize_t n = client_room(c) ? recv(c->fd, c->in + c->n_in, c->cap_in - c->n_in, 0) : -1;
+        bool room = client_room(c);
+        ssize_t n = room ? recv(c->fd, c->in + c->n_in, c->cap_in - c->n_in, 0) : 0;
         if (n > 0)
             c->n_in += (size_t)n;
         else if (n == 0 || (errno != EAGAIN && errno != EINTR))

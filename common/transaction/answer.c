@@ -42,14 +42,23 @@ void answers_clear(struct sip_proxy *p)
         struct answer_slot *slot = CONTAINER_OF(p->queue.next, struct answer_slot, item);
 
         list_del(&slot->item);
+        p->n_queue--;
         slot_drop(p->l, slot);
     }
 }
 
+/* While the role holds one, others wait; a peer may send provisionals without end. */
+enum { QUEUE_MAX = 32 };
+
 void answers_add(struct sip_proxy *p, struct sip_branch *b, unsigned status, struct sip_msg *m)
 {
-    struct answer_slot *slot = slot_take(p->l);
+    struct answer_slot *slot;
 
+    if (p->n_queue >= QUEUE_MAX && status < 200) {
+        p->l->counters.dropped_answers++;
+        return;
+    }
+    slot = slot_take(p->l);
     if (!slot) {
         p->l->counters.refused_memory++;
         if (status >= 200 && p->server) /* nobody else would end the request */
@@ -67,6 +76,7 @@ void answers_add(struct sip_proxy *p, struct sip_branch *b, unsigned status, str
         .server = p->server_handle,
     };
     list_add_tail(&p->queue, &slot->item);
+    p->n_queue++;
 }
 
 static void put_oks(struct sip_branch *b, const struct sip_msg *m, struct span bytes)
@@ -208,6 +218,7 @@ void answers_run(struct sip_proxy *p)
         enum sip_answer_verdict v;
 
         list_del(&slot->item);
+        p->n_queue--;
         if (is_again(slot)) {
             slot_drop(p->l, slot);
             continue;

@@ -11,7 +11,7 @@
 
 /* ---- the best final: RFC 3261 16.7 step 6 ------------------------------ */
 
-/* The lower the better. */
+/* The lower the better: 6xx, then the lowest class, within 4xx what the caller can do something about. */
 static unsigned rank(unsigned status)
 {
     static const uint16_t first[] = {401, 407, 415, 420, 484};
@@ -20,9 +20,9 @@ static unsigned rank(unsigned status)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(first); i++) {
         if (first[i] == status)
-            return 401;
+            return 400;
     }
-    return status == 503 ? 599 : status;
+    return status == 503 ? 600 : status + 1u;
 }
 
 static void note_final(struct sip_proxy *p, struct sip_branch *b, unsigned status,

@@ -42,6 +42,7 @@ struct sip_proxy {
     void *ctx;
     struct list branches;
     struct list queue; /* answers that wait */
+    unsigned n_queue;
     struct answer_slot *held;
     struct loop_task task;
     /* the best final so far */

@@ -223,6 +223,7 @@ const struct sip_flow *sip_client_flow(const struct sip_client *c);
     X(cancel_strays, "CANCELs without a transaction, answered 481")                                \
     X(refused_full, "requests answered 503: table full")                                           \
     X(refused_via, "requests answered 400: the Via is too long to be remembered")                  \
+    X(dropped_answers, "provisional responses dropped: too many wait for the role")                \
     X(refused_memory, "requests answered 500 or dropped: out of memory")                           \
     X(retransmitted_requests, "requests sent again (timers A, E)")                                 \
     X(retransmitted_responses, "final responses sent again (timer G)")                             \

@@ -447,7 +447,7 @@ static void enter(struct session *s, struct sip_server *server, struct binding *
     }
     if (m->method == SIP_INVITE) {
         /* Without a dialog nobody could end it, or see its end. */
-        rc = sip_dialogs_count(s->dialogs) >= s->dialogs_max ? -ENOSPC : 0;
+        rc = s->draining || sip_dialogs_count(s->dialogs) >= s->dialogs_max ? -ENOSPC : 0;
         if (rc == 0)
             rc = leg_new(s, b, from_phone ? SIP_LEG_ORIGINATING : SIP_LEG_TERMINATING, m, &leg);
         if (rc != 0) {
@@ -514,6 +514,19 @@ void session_release_phone(struct session *s, struct binding *b, const char *rea
     (void)s;
     LIST_EACH(item, &b->legs)
     leg_release(CONTAINER_OF(item, struct session_leg, of_binding), reason);
+}
+
+void session_drain(struct session *s)
+{
+    s->draining = true;
+}
+
+void session_release_all(struct session *s, const char *reason)
+{
+    LIST_EACH(item, &s->legs)
+    {
+        leg_release(CONTAINER_OF(item, struct session_leg, item), reason);
+    }
 }
 
 void session_media_revoked(struct session *s, struct session_leg *leg)

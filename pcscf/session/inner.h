@@ -13,6 +13,7 @@ struct session {
     struct list legs, hops, acks;
     size_t n_legs;
     unsigned dialogs_max;
+    bool draining;
 };
 
 /* How an SDP body fared at the edge and the PDP. */

@@ -73,6 +73,10 @@ int session_new(const struct session_env *env, const struct session_options *opt
                 struct session **ret_session);
 /* Legs are dropped without a word to anybody. */
 void session_free(struct session *s);
+/* No new calls from now on (503). */
+void session_drain(struct session *s);
+/* BYE to both sides of every call. */
+void session_release_all(struct session *s, const char *reason);
 
 /* A request but REGISTER from a phone; binding NULL = nobody we know. */
 void session_from_phone(struct session *s, struct sip_server *server, struct binding *b);

@@ -83,11 +83,23 @@ static void call_free(struct call *c)
 static void append(struct call *c)
 {
     struct calls *cs = c->cs;
+    int rc;
 
     c->waits = false;
     c->cdr.closing_time = loop_wall(cs->env.loop);
-    if (charging_spool_append(cs->env.spool, &c->cdr, on_written, c) == 0)
+    rc = charging_spool_append(cs->env.spool, &c->cdr, on_written, c);
+    if (rc == -EMSGSIZE) { /* octets that JSON writes as six: who, with whom and when must fit */
+        c->cdr.access_info = c->cdr.calling_alias = c->cdr.called_asserted = SPAN_NONE;
+        rc = charging_spool_append(cs->env.spool, &c->cdr, on_written, c);
+    }
+    if (rc == 0)
         return;
+    if (rc == -EMSGSIZE) { /* it may not hold up the others */
+        cs->counters.too_long++;
+        charging_note_drop(cs->env.spool, c->note);
+        call_free(c);
+        return;
+    }
     /* Full, or out of memory: the call stays until there is room. */
     c->waits = true;
     cs->counters.write_waits++;
@@ -105,9 +117,9 @@ static void on_again(struct loop_timer *t, void *ctx)
         struct call *c = CONTAINER_OF(it, struct call, item);
 
         if (c->waits)
-            append(c);
-        if (c->waits)
-            return; /* still no room: the timer runs again */
+            append(c); /* c may be gone */
+        if (loop_timer_running(&cs->again))
+            return; /* still no room */
     }
 }
 

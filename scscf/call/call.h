@@ -86,6 +86,7 @@ void calls_each(const struct calls *cs, bool (*visit)(const struct call_view *v,
     X(failed, "halves that ended without an answer")                                               \
     X(written, "records on the disk")                                                              \
     X(write_waits, "records that waited for room in the spool")                                    \
+    X(too_long, "records lost: too long for a line")                                               \
     X(refused_full, "calls refused at the bound")                                                  \
     X(refused_events, "events a call did not expect (second answer of a fork)")
 

@@ -532,6 +532,36 @@ static void a_revoked_token_ends_the_call(void)
     world_close();
 }
 
+static void a_p_cscf_that_ends_ends_its_calls(void)
+{
+    char ok[PEER_TEXT_MAX];
+    const char *m;
+
+    open_with_alice(NULL);
+    CU_ASSERT_TRUE_FATAL(call_reaches_core("c1"));
+    core_answers("200 OK", sdp_answer);
+    m = peer_take(&w.alice.us, "SIP/2.0 200", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(ok, sizeof(ok), "%s", m);
+    phone_acks(ok, "c1");
+    session_drain(core_session(w.core));
+    phone_invite(&w.alice, "c2", "sip:bob@" DOMAIN, "", sdp_offer);
+    world_run(30);
+    m = peer_take(&w.alice.us, "SIP/2.0 503", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Retry-After", 0), "10");
+    CU_ASSERT_PTR_NULL(peer_take(&w.alice.us, "BYE", NULL));
+    session_release_all(core_session(w.core), "P-CSCF Shutting Down");
+    world_run(30);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "BYE", NULL));
+    m = peer_take(&w.scscf, "BYE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "Reason", 0), "P-CSCF Shutting Down"));
+    CU_ASSERT_EQUAL(w.deletes, 1);
+    CU_ASSERT_EQUAL(w.strs, 1);
+    world_close();
+}
+
 static void a_phone_that_deregisters_loses_its_call(void)
 {
     char ok[PEER_TEXT_MAX];
@@ -573,4 +603,5 @@ TEST_MAIN("flow/pcscf/call", {"a phone calls", a_phone_calls},
            an_answer_that_crosses_the_cancel_is_no_call},
           {"an offer on its way is taken back", an_offer_on_its_way_is_taken_back},
           {"a revoked token ends the call", a_revoked_token_ends_the_call},
+          {"a P-CSCF that ends ends its calls", a_p_cscf_that_ends_ends_its_calls},
           {"a phone that deregisters loses its call", a_phone_that_deregisters_loses_its_call})

@@ -572,8 +572,8 @@ static void the_best_of_several_failures_goes_up(void)
         const char *want;
     } cases[] = {
         {486, 404, "404 "}, {404, 486, "404 "}, {500, 486, "486 "}, {302, 486, "302 "},
-        {404, 401, "401 "}, {503, 500, "500 "}, {503, 480, "480 "}, {503, 503, "500 "},
-        {503, 504, "504 "}, {503, 504, "504 "},
+        {404, 401, "401 "}, {400, 407, "407 "}, {399, 401, "399 "}, {503, 500, "500 "},
+        {503, 480, "480 "}, {503, 503, "500 "}, {503, 504, "504 "}, {503, 504, "504 "},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -854,6 +854,20 @@ static void what_comes_behind_a_held_answer_waits(void)
     end();
 }
 
+static void provisionals_without_end_do_not_pile_up(void)
+{
+    begin_asking(SIP_ANSWER_HOLD, 183, 0, 0);
+    callee_answers(CALLEE, 183);
+    for (int i = 0; i < 40; i++)
+        callee_answers(CALLEE, 180);
+    callee_answers(CALLEE, 200); /* a final one always has room */
+    CU_ASSERT_EQUAL(sip_layer_counters(h.host[PROXY].l)->dropped_answers, 8);
+    sip_proxy_release(proxy, SIP_ANSWER_DROP);
+    sim_run(h.sim, 10 * MSEC);
+    CU_ASSERT_EQUAL(n_asked, 34);
+    end();
+}
+
 static void a_held_answer_may_be_dropped(void)
 {
     begin_asking(SIP_ANSWER_HOLD, 183, 0, 0);
@@ -1095,6 +1109,7 @@ TEST_MAIN(
     {"a connection that breaks ends what waits on it",
      a_connection_that_breaks_ends_what_waits_on_it},
     {"what comes behind a held answer waits", what_comes_behind_a_held_answer_waits},
+    {"provisionals without end do not pile up", provisionals_without_end_do_not_pile_up},
     {"a held answer may be dropped", a_held_answer_may_be_dropped},
     {"the role may end a ringing call", the_role_may_end_a_ringing_call},
     {"the role may refuse an answered call", the_role_may_refuse_an_answered_call},

@@ -206,6 +206,41 @@ static bool count_call(const struct call_view *v, void *ctx)
     return ++*(unsigned *)ctx < 2;
 }
 
+/* JSON writes some octets as six. */
+static void a_record_that_is_too_long_holds_up_no_other(void)
+{
+    static char text[CALL_TEXT_MAX];
+    struct call_opening o = {.method = SPAN("INVITE"),
+                             .session_id = SPAN("c1"),
+                             .icid = SPAN("i"),
+                             .calling = span_of(text, sizeof(text)),
+                             .called = span_of(text, sizeof(text)),
+                             .calling_alias = span_of(text, sizeof(text)),
+                             .subscriber = span_of(text, sizeof(text)),
+                             .orig_ioi = span_of(text, sizeof(text)),
+                             .access_info = span_of(text, sizeof(text))};
+    const struct call_ending ending = {.reason = "x"};
+    struct call *c;
+
+    memset(text, 1, sizeof(text));
+    open_with(0, 0);
+    CU_ASSERT_EQUAL_FATAL(call_open(calls, &o, &c), 0);
+    call_end(c, &ending);
+    sim_run(sim, SEC);
+    CU_ASSERT_EQUAL(read_all(), 1); /* without what is least */
+    CU_ASSERT_EQUAL(last.access_info.n, 0);
+    CU_ASSERT_EQUAL(last.calling.n, CALL_TEXT_MAX);
+    o.icid = o.session_id = o.term_ioi = o.called;
+    CU_ASSERT_EQUAL_FATAL(call_open(calls, &o, &c), 0);
+    call_end(c, &ending);
+    call_end(open_call(), &ending);
+    sim_run(sim, SEC);
+    CU_ASSERT_EQUAL(calls_counters(calls)->too_long, 1);
+    CU_ASSERT_EQUAL(calls_counters(calls)->writing, 0);
+    CU_ASSERT_EQUAL(read_all(), 2);
+    close_all();
+}
+
 static void calls_are_listed_until_enough(void)
 {
     unsigned n = 0;
@@ -230,4 +265,6 @@ TEST_MAIN("scscf/call",
           {"calls are bounded until their record is on the disk",
            calls_are_bounded_until_their_record_is_on_the_disk},
           {"long texts are cut", long_texts_are_cut},
+          {"a record that is too long holds up no other",
+           a_record_that_is_too_long_holds_up_no_other},
           {"calls are listed until enough", calls_are_listed_until_enough}, )
