@@ -210,9 +210,11 @@ static struct span party(char *room, size_t size, const struct sip_flow *flow)
 {
     bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
     char ip[ADDR_TEXT_MAX];
-    int n = snprintf(room, size, "%s %s", core ? "core" : "phone", addr_ip_text(&flow->remote, ip));
+    struct buf b = {room, 0, size, false};
 
-    return span_of(room, (size_t)n);
+    buf_puts(&b, core ? "core " : "phone ");
+    buf_puts(&b, addr_ip_text(&flow->remote, ip));
+    return buf_span(&b);
 }
 
 /* Whom an INVITE calls, without parameters: calls are looked for by it, those that failed before
