@@ -153,22 +153,34 @@ static uint64_t source_hash(const struct bindings *bs, const struct source_key *
     return map_hash_more(&bs->by_source, addr_hash(&bs->by_source, &k->remote), lower, n);
 }
 
-static struct binding_set *set_of_flow(const struct bindings *bs, const struct sip_flow *flow)
+struct binding_set *binding_set_at(const struct bindings *bs, const struct addr *phone_uc)
 {
-    uint64_t hash = addr_hash(&bs->by_uc, &flow->remote);
-    struct map_node *node = map_find(&bs->by_uc, hash, &flow->remote);
+    struct map_node *node = map_find(&bs->by_uc, addr_hash(&bs->by_uc, phone_uc), phone_uc);
 
-    if (node)
-        return CONTAINER_OF(node, struct binding_set, by_uc);
-    /* A connection that we opened: port_pc to port_us. Several sets of one phone share port_us; our port tells. */
-    for (node = map_find(&bs->by_us, hash, &flow->remote); node;
-         node = map_find_next(&bs->by_us, node, &flow->remote)) {
+    return node ? CONTAINER_OF(node, struct binding_set, by_uc) : NULL;
+}
+
+struct binding_set *binding_set_towards(const struct bindings *bs, const struct sip_endpoint *pc,
+                                        const struct addr *phone_us)
+{
+    struct map_node *node = map_find(&bs->by_us, addr_hash(&bs->by_us, phone_us), phone_us);
+
+    /* Several sets of one phone share port_us; our port tells. */
+    for (; node; node = map_find_next(&bs->by_us, node, phone_us)) {
         struct binding_set *set = CONTAINER_OF(node, struct binding_set, by_us);
 
-        if (set->pc == flow->endpoint)
+        if (set->pc == pc)
             return set;
     }
     return NULL;
+}
+
+static struct binding_set *set_of_flow(const struct bindings *bs, const struct sip_flow *flow)
+{
+    struct binding_set *set = binding_set_at(bs, &flow->remote);
+
+    /* A connection that we opened. */
+    return set ? set : binding_set_towards(bs, flow->endpoint, &flow->remote);
 }
 
 struct binding *binding_of_flow(const struct bindings *bs, const struct sip_flow *flow,
@@ -339,7 +351,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
     n++;
     if (n >= BINDING_SETS_MAX)
         return -ENOSPC;
-    if (map_find(&bs->by_uc, addr_hash(&bs->by_uc, &values->phone_uc), &values->phone_uc))
+    if (binding_set_at(bs, &values->phone_uc))
         return -EEXIST;
     s = malloc(sizeof(*s));
     if (!s)
@@ -349,7 +361,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
     s->state = BINDING_SET_TEMPORARY;
     s->expires_at = 0;
     s->heard = false;
-    s->maker = NULL;
+    s->maker = s->prober = NULL;
     loop_timer_init(&s->end, on_set_end, bs);
     if (map_add(&bs->by_uc, addr_hash(&bs->by_uc, &s->phone_uc), &s->by_uc) != 0) {
         free(s);

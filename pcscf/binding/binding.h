@@ -44,6 +44,8 @@ struct binding_set {
     uint64_t expires_at;   /* loop time; 0 = not limited yet */
     bool heard;            /* something arrived on it */
     void *maker;           /* the register room's, while the kernel is asked for it */
+    void *prober;          /* and while its phone is asked */
+    uint32_t made_on;      /* spi_ps of the set its first REGISTER came on; 0 = in the clear */
 };
 
 struct binding {
@@ -110,6 +112,10 @@ void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds
  * 33.203 7.1 rule 3), -ENOSPC with BINDING_SETS_MAX sets. */
 int binding_set_add(struct bindings *bs, struct binding *b, const struct binding_set *values,
                     struct binding_set **ret_set);
+/* By the phone's address with port_uc, and by the way we send: port_pc to port_us. NULL = none. */
+struct binding_set *binding_set_at(const struct bindings *bs, const struct addr *phone_uc);
+struct binding_set *binding_set_towards(const struct bindings *bs, const struct sip_endpoint *pc,
+                                        const struct addr *phone_us);
 void binding_set_remove(struct bindings *bs, struct binding_set *set);
 /* Seconds from now; never shortens (TS 33.203 7.4) unless shorten is set. */
 void binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t seconds,

@@ -285,6 +285,7 @@ static int open_endpoints(struct core *c, char ret_what[80])
 static int make_registration(struct core *c)
 {
     struct register_env env = {.loop = c->env.loop,
+                               .rnd = *c->env.rnd,
                                .layer = c->layer,
                                .bindings = c->bindings,
                                .ipsec = c->env.ipsec,

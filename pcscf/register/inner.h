@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pcscf/register, inside: authentication parameters (auth.c), requests (request.c), their answers
- * (answer.c), SA sets and the end of registrations (sets.c). */
+ * (answer.c), SA sets and the end of registrations (sets.c), whether a phone still has its set (probe.c). */
 #ifndef PCSCF_REGISTER_INNER_H
 #define PCSCF_REGISTER_INNER_H
 
@@ -28,6 +28,11 @@ struct attempt {
     struct secagree_choice choice;
     char *client_text;              /* that Security-Client */
     struct binding_set *installing; /* the kernel is asked; the 401 is held */
+    /* The set in the way of the one that is asked for, while its phone is asked. */
+    struct binding_set *probed;
+    struct sip_client *probe;
+    struct loop_timer patience;
+    uint32_t silent; /* spi_ps of a set nobody answered on; 0 = none */
 };
 
 /* auth.c */
@@ -44,6 +49,17 @@ struct span auth_private_identity(const struct sip_msg *m, bool *ret_derived);
 void register_tell(struct registration *r, enum register_event event, const struct binding *b,
                    struct span detail);
 void attempt_free(struct attempt *a);
+
+/* The set in the way is in use, or was not answered on: the attempt ends or goes on. */
+void probe_done(struct attempt *a, bool is_there);
+
+/* probe.c */
+/* Asks the phone over the set. 0: probe_done follows, in a later turn. */
+int probe_start(struct attempt *a, struct binding_set *set);
+void probe_end(struct attempt *a, bool is_there);
+void probe_on_patience(struct loop_timer *t, void *ctx);
+/* Without a word. */
+void probe_stop(struct attempt *a);
 
 /* answer.c */
 extern const struct sip_proxy_ops register_answer_ops;

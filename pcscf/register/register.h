@@ -4,7 +4,8 @@
  * Decides   TS 24.229 5.2.2 and TS 33.203 7: when a REGISTER is challenged, refused or believed;
  *           what is added for the core (Path, P-Visited-Network-ID, P-Charging-Vector,
  *           integrity-protected) and kept from the phone (ck, ik); when an SA set is made,
- *           promoted, prolonged and ended.
+ *           promoted, prolonged and ended. What stands is not touched for a REGISTER in the clear
+ *           before its 200 (TS 33.203 7.4), but for the set of a phone that does not answer on it.
  * Owns      the REGISTERs under way; it creates and removes bindings.
  * Threads   the worker's.
  * In, out   transactions of common/transaction; SAs through pcscf/ipsec.
@@ -46,6 +47,7 @@ enum register_event {
     REGISTER_NO_KEYS,      /* the challenge of the core has no CK and IK */
     REGISTER_IPSEC_FAILED, /* the kernel refused; detail says what */
     REGISTER_CORE_SILENT,
+    REGISTER_IN_USE, /* in the clear, for a client port whose phone is there: its sets stay */
     REGISTER_EVENT_COUNT,
 };
 /* "challenged", ...: metrics and log. */
@@ -53,6 +55,7 @@ const char *register_event_name(enum register_event e);
 
 struct register_env {
     struct loop *loop;
+    struct rnd rnd;
     struct sip_layer *layer;
     struct bindings *bindings;
     struct ipsec *ipsec; /* NULL: no phone can ask for it */

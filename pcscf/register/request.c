@@ -15,7 +15,7 @@ const char *register_event_name(enum register_event e)
         [REGISTER_NO_IPSEC] = "no_ipsec",       [REGISTER_MISMATCH] = "mismatch",
         [REGISTER_FOREIGN] = "foreign",         [REGISTER_BAD] = "bad",
         [REGISTER_NO_KEYS] = "no_keys",         [REGISTER_IPSEC_FAILED] = "ipsec_failed",
-        [REGISTER_CORE_SILENT] = "core_silent",
+        [REGISTER_CORE_SILENT] = "core_silent", [REGISTER_IN_USE] = "in_use",
     };
 
     return names[e];
@@ -64,6 +64,7 @@ void attempt_free(struct attempt *a)
 
     if (a->resolving)
         sip_resolve_cancel(a->resolving);
+    probe_stop(a);
     if (a->installing) {
         a->installing->maker = NULL;
         set_remove(r, a->installing);
@@ -197,6 +198,47 @@ static void attempt_start(struct attempt *a, const struct sip_msg *m)
                           SIP_TARGET_LARGE_BY_TCP, on_resolved, a, &a->resolving);
 }
 
+/* The set that is in the way of what a REGISTER in the clear asks for. One that waits for its answer is not: it is
+ * replaced, or the kernel says whose it is. */
+static struct binding_set *set_in_the_way(const struct attempt *a)
+{
+    struct addr phone_uc = a->flow.remote;
+    struct binding_set *set;
+
+    if (a->spi_ps != 0 || !a->offered)
+        return NULL;
+    phone_uc.port = a->choice.phone.port_c;
+    set = binding_set_at(a->registration->env.bindings, &phone_uc);
+    return set && set->state != BINDING_SET_TEMPORARY ? set : NULL;
+}
+
+void probe_done(struct attempt *a, bool is_there)
+{
+    struct sip_server *server = sip_server_find(a->registration->env.layer, a->server);
+
+    if (!server) {
+        attempt_free(a);
+    } else if (is_there) {
+        register_tell(a->registration, REGISTER_IN_USE, a->binding, SPAN("the phone has its set"));
+        attempt_refuse(a, 403, "the client port is that of a phone that has not lost it");
+    } else {
+        attempt_start(a, sip_server_request(server));
+    }
+}
+
+static void attempt_begin(struct attempt *a, struct sip_server *server, const struct sip_msg *m)
+{
+    struct binding_set *set = set_in_the_way(a);
+
+    if (!set) {
+        attempt_start(a, m);
+    } else if (set->prober || probe_start(a, set) != 0) {
+        (void)sip_server_reply(server, 503, NULL, SPAN("Retry-After: 10\r\n"),
+                               SPAN_NONE); /* as above */
+        attempt_free(a);
+    }
+}
+
 /* ---- who, and may they ----------------------------------------------------------------------- */
 
 /* On an SA: the phone it belongs to, saying what was agreed. False when it was refused. */
@@ -284,7 +326,9 @@ void register_request(struct registration *r, struct sip_server *server, struct 
         refuse(server, 500, "out of memory");
         return;
     }
+    a->registration = r;
     list_init(&a->item);
+    loop_timer_init(&a->patience, probe_on_patience, a);
     if (set ? !accept_protected(r, server, m, b, set) : !(b = accept_clear(r, server, m)))
         goto refused;
     if (!choose(r, server, m, b, set != NULL, a)) {
@@ -292,14 +336,13 @@ void register_request(struct registration *r, struct sip_server *server, struct 
             binding_remove(r->env.bindings, b);
         goto refused;
     }
-    a->registration = r;
     a->binding = b;
     a->server = sip_server_handle(server);
     a->flow = *flow;
     a->spi_ps = set ? set->spi_ps : 0;
     binding_ref(b);
     list_add_tail(&r->attempts, &a->item);
-    attempt_start(a, m);
+    attempt_begin(a, server, m);
     return;
 
 refused:

@@ -22,14 +22,19 @@ struct binding_set *set_of(const struct binding *b, uint32_t spi_ps)
 
 void set_remove(struct registration *r, struct binding_set *set)
 {
-    struct attempt *maker = set->maker;
+    struct attempt *maker = set->maker, *prober = set->prober;
 
+    set->prober = NULL;
+    if (prober)
+        prober->probed = NULL;
     ipsec_remove(r->env.ipsec, set->ipsec);
     binding_set_remove(r->env.bindings, set);
     if (maker) {
         maker->installing = NULL;
         set_installed(maker, -ECANCELED, "the registration ended");
     }
+    if (prober)
+        probe_end(prober, false);
 }
 
 void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds, bool shorten)
@@ -49,40 +54,48 @@ static bool pc_in_use(const struct binding *b, const struct sip_endpoint *pc)
     return false;
 }
 
-/* TS 33.203 7.1: port_pc changes with each set of a phone. */
-static struct sip_endpoint *choose_pc(struct registration *r, const struct binding *b)
+/* TS 33.203 7.1: port_pc changes with each set of a phone; behind one address (NAT) it also tells phones apart that
+ * chose the same port_us. */
+static struct sip_endpoint *choose_pc(struct registration *r, const struct binding *b,
+                                      const struct addr *phone_us)
 {
     for (unsigned i = 0; i < r->env.n_pc; i++) {
         struct sip_endpoint *pc = r->env.pc[r->next_pc++ % r->env.n_pc];
 
-        if (!pc_in_use(b, pc))
+        if (!pc_in_use(b, pc) && !binding_set_towards(r->env.bindings, pc, phone_us))
             return pc;
     }
     return NULL;
 }
 
-/* Room for one more: an unanswered challenge is replaced by the next one, and a phone that lost its
- * sets (a restart) comes again with the same ports. What the request came on is spared. */
+/* Room for one more. An unanswered challenge is replaced by the next one (TS 33.203 7.4). Beyond that a REGISTER in
+ * the clear removes only the set its probe was not answered on: until its 200 it may be anybody's. On a set it is the
+ * phone itself that says which of its ports it uses again; what it came on is spared. */
 static void make_room(struct registration *r, struct attempt *a, const struct addr *phone_uc)
 {
-    struct binding_set *oldest = NULL;
+    struct binding_set *oldest = NULL, *set;
     unsigned n = 0;
 
     LIST_EACH(item, &a->binding->sets)
     {
-        struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
-
+        set = CONTAINER_OF(item, struct binding_set, item);
         if (a->spi_ps != 0 && set->spi_ps == a->spi_ps) {
             n++;
-        } else if (set->state == BINDING_SET_TEMPORARY || addr_eq(&set->phone_uc, phone_uc)) {
+        } else if (set->state == BINDING_SET_TEMPORARY ||
+                   (a->spi_ps != 0 && addr_eq(&set->phone_uc, phone_uc))) {
             set_remove(r, set);
         } else {
             oldest = set; /* newest first: the last one seen */
             n++;
         }
     }
-    if (n >= BINDING_SETS_MAX && oldest)
+    if (n >= BINDING_SETS_MAX && oldest && a->spi_ps != 0)
         set_remove(r, oldest);
+    set = a->silent ? binding_set_at(r->env.bindings, phone_uc) : NULL;
+    if (set && set->spi_ps == a->silent && set->binding == a->binding)
+        set_remove(r, set);
+    else if (set && set->spi_ps == a->silent)
+        register_set_end(r, set); /* another phone had this address before */
 }
 
 static void on_installed(const struct ipsec_result *result, void *ctx)
@@ -109,9 +122,10 @@ int set_install(struct attempt *a, const struct secret *ck, const struct secret 
     values.phone_us.port = a->choice.phone.port_s;
     values.spi_uc = a->choice.phone.spi_c;
     values.spi_us = a->choice.phone.spi_s;
+    values.made_on = a->spi_ps;
     make_room(r, a, &values.phone_uc);
     values.ps = r->env.ps;
-    values.pc = choose_pc(r, a->binding);
+    values.pc = choose_pc(r, a->binding, &values.phone_us);
     if (!values.pc)
         return -ENOSPC;
     rc = binding_set_add(r->env.bindings, a->binding, &values, &set);
@@ -141,6 +155,8 @@ int set_install(struct attempt *a, const struct secret *ck, const struct secret 
     return 0;
 }
 
+/* TS 33.203 7.4.2a: the set the first REGISTER came on finishes what is under way, all others are deleted. After one in
+ * the clear that is all of them: the phone has lost them. */
 void set_promote(struct registration *r, struct binding_set *set)
 {
     set->state = BINDING_SET_CURRENT;
@@ -150,6 +166,10 @@ void set_promote(struct registration *r, struct binding_set *set)
 
         if (other == set)
             continue;
+        if (other->spi_ps != set->made_on) {
+            set_remove(r, other);
+            continue;
+        }
         other->state = BINDING_SET_OLD;
         set_limit(r, other, r->options.linger, true);
     }

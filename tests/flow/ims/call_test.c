@@ -261,6 +261,8 @@ static void alice_registers(const char *expires)
     /* unprotected, 401 with the server's part of the agreement */
     say_register(&T.clear, &T.gm, "alice", IMPI, "192.0.2.7:31001", "nonce=\"\",response=\"\"",
                  NEED "Expires: 3600\n");
+    if (peer_take(&T.us, "OPTIONS", NULL)) /* restarted, it cannot hear that over its old set */
+        run(8000);
     m = peer_take(&T.clear, "SIP/2.0 401", NULL);
     CU_ASSERT_FATAL(is(m, "SIP/2.0 401"));
     CU_ASSERT_PTR_NULL(strstr(m, "ck="));

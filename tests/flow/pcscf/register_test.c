@@ -293,6 +293,199 @@ static void a_new_challenge_replaces_the_set(void)
     world_close();
 }
 
+/* ---- in the clear, with the name of a phone that is registered --------------------------------- */
+
+#define OTHER_PORT                                                                                 \
+    "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=3000;spi-s=3001;"             \
+    "port-c=32000;port-s=31001"
+#define SAME_PORT                                                                                  \
+    "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=3000;spi-s=3001;"             \
+    "port-c=31000;port-s=31001"
+
+/* What alice says on her set is heard and answered, what she is told comes from it. */
+static void alice_is_served(void)
+{
+    static unsigned n;
+    struct addr from;
+    const char *m;
+
+    peer_say(&w.alice.uc, &w.alice.ps,
+             "MESSAGE sip:bob@" DOMAIN " SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKserved%u\n"
+             "Route: <sip:192.0.2.10:5062;lr>, <sip:orig@192.0.2.20:6060;lr>\n"
+             "From: <sip:alice@" DOMAIN ">;tag=f\nTo: <sip:bob@" DOMAIN ">\n"
+             "Call-ID: served%u\nCSeq: 1 MESSAGE\nMax-Forwards: 70\n",
+             n, n);
+    n++;
+    world_run(20);
+    m = peer_take(&w.scscf, "MESSAGE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.scscf, &w.mw, m, "200 OK", "t", "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", &from));
+    CU_ASSERT_EQUAL(from.port, ipsec_fake_set(w.fake, 0)->port_pc);
+}
+
+static void a_register_in_the_clear_does_not_touch_the_set_that_stands(void)
+{
+    struct ipsec_set before;
+    unsigned limits;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    before = *ipsec_fake_set(w.fake, 0);
+    limits = ipsec_fake_totals(w.fake).limits;
+    /* Somebody at her address, again and again, is challenged and answers nothing. */
+    for (unsigned i = 0; i < 5; i++) {
+        phone_register(&w.alice, OTHER_PORT);
+        world_run(20);
+        scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+        world_run(20);
+        CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 401", NULL));
+        CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2); /* hers, and the last unanswered one */
+        CU_ASSERT_EQUAL(memcmp(ipsec_fake_set(w.fake, 0), &before, sizeof(before)), 0);
+        alice_is_served();
+    }
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).limits - limits, 5); /* of the new ones */
+    /* And is refused by the core. */
+    phone_register(&w.alice, OTHER_PORT);
+    world_run(20);
+    peer_answer(&w.scscf, &w.mw, peer_take(&w.scscf, "REGISTER", NULL), "403 Forbidden", "s", "",
+                NULL);
+    world_run(300 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    CU_ASSERT_EQUAL(memcmp(ipsec_fake_set(w.fake, 0), &before, sizeof(before)), 0);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_EXPIRED], 0);
+    alice_is_served();
+    world_close();
+}
+
+static void a_phone_that_is_there_keeps_its_client_port(void)
+{
+    char question[PEER_TEXT_MAX];
+    struct ipsec_set before;
+    struct addr from;
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    before = *ipsec_fake_set(w.fake, 0);
+    phone_register(&w.alice, SAME_PORT);
+    world_run(20);
+    /* Whoever has the set is asked over it, and nobody else of anything. */
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    m = peer_take(&w.alice.us, "OPTIONS", &from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(question, sizeof(question), "%s", m);
+    CU_ASSERT_EQUAL(from.port, before.port_pc);
+    /* One question at a time. */
+    phone_register(&w.alice, SAME_PORT);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 503", NULL));
+    CU_ASSERT_PTR_NULL(peer_take(&w.alice.us, "OPTIONS", NULL));
+    peer_answer(&w.alice.us, &from, question, "405 Method Not Allowed", "t", "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 403", NULL));
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_IN_USE], 1);
+    world_run(10 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    CU_ASSERT_EQUAL(memcmp(ipsec_fake_set(w.fake, 0), &before, sizeof(before)), 0);
+    alice_is_served();
+    world_close();
+}
+
+static void a_phone_that_lost_its_set_comes_again_with_the_same_ports(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(6500);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "REGISTER", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    world_run(1000);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1); /* still: the core may refuse */
+    scscf_challenge(m);
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    snprintf(w.alice.server, sizeof(w.alice.server), "%s", peer_header(m, "Security-Server", 0));
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
+    world_run(20);
+    scscf_accept(peer_take(&w.scscf, "REGISTER", NULL), &w.alice, 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+    alice_is_served();
+    world_close();
+}
+
+/* TS 33.203 7.4: registered anew in the clear, the phone has lost what it had. */
+static void the_old_set_goes_with_the_200_over_the_new_one(void)
+{
+    struct ipsec_set before;
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    before = *ipsec_fake_set(w.fake, 0);
+    phone_register(&w.alice, OTHER_PORT);
+    world_run(20);
+    scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+    world_run(20);
+    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(w.alice.server, sizeof(w.alice.server), "%s", peer_header(m, "Security-Server", 0));
+    peer_close(&w.alice.uc);
+    peer_open(&w.alice.uc, w.sim, w.wire, "alice", "192.0.2.7:32000");
+    phone_register_protected(&w.alice, w.alice.server, OTHER_PORT, 600000);
+    world_run(20);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+    CU_ASSERT_EQUAL(memcmp(ipsec_fake_set(w.fake, 0), &before, sizeof(before)), 0);
+    scscf_accept(peer_take(&w.scscf, "REGISTER", NULL), &w.alice, 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    CU_ASSERT_EQUAL(ipsec_fake_set(w.fake, 0)->port_uc, 32000);
+    alice_is_served();
+    world_close();
+}
+
+/* Another phone's name, at alice's address, with her ports: its own security is good, hers stays. */
+static void another_phone_cannot_take_a_port_in_use(void)
+{
+    struct phone thief;
+    struct addr from;
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    thief = w.alice;
+    thief.name = "bob";
+    phone_register(&thief, SAME_PORT);
+    world_run(20);
+    m = peer_take(&w.alice.us, "OPTIONS", &from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.alice.us, &from, m, "200 OK", "t", "", NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 403", NULL));
+    /* On another client port, it is never sent to from a port that sends to alice's server port. */
+    for (unsigned i = 0; i < 5; i++) {
+        phone_register(&thief, OTHER_PORT);
+        world_run(20);
+        scscf_challenge(peer_take(&w.scscf, "REGISTER", NULL));
+        world_run(20);
+        CU_ASSERT_EQUAL_FATAL(ipsec_fake_sets(w.fake), 2);
+        CU_ASSERT_NOT_EQUAL(ipsec_fake_set(w.fake, 0)->port_pc, ipsec_fake_set(w.fake, 1)->port_pc);
+    }
+    alice_is_served();
+    world_close();
+}
+
 static void allow_plain(struct core_options *o)
 {
     o->registration.require_ipsec = false;
@@ -426,6 +619,15 @@ TEST_MAIN("flow/pcscf/register",
            anothers_identity_on_my_association_is_refused},
           {"a deregistered phone is forgotten", a_deregistered_phone_is_forgotten},
           {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
+          {"a REGISTER in the clear does not touch the set that stands",
+           a_register_in_the_clear_does_not_touch_the_set_that_stands},
+          {"a phone that is there keeps its client port",
+           a_phone_that_is_there_keeps_its_client_port},
+          {"a phone that lost its set comes again with the same ports",
+           a_phone_that_lost_its_set_comes_again_with_the_same_ports},
+          {"the old set goes with the 200 over the new one",
+           the_old_set_goes_with_the_200_over_the_new_one},
+          {"another phone cannot take a port in use", another_phone_cannot_take_a_port_in_use},
           {"a phone without IPsec registers where policy allows",
            a_phone_without_ipsec_registers_where_policy_allows},
           {"who is refused is forgotten", who_is_refused_is_forgotten},
