@@ -87,6 +87,11 @@ static enum sip_answer_verdict challenge(struct attempt *a, struct sip_answer *a
     struct binding_set *from = set_of(a->binding, a->spi_ps);
     int rc;
 
+    if (a->binding->dead) { /* as in grant: it begins again */
+        answer->replace = 503;
+        answer->replace_extra = SPAN("Retry-After: 5\r\n");
+        return SIP_ANSWER_PASS;
+    }
     /* Another challenge instead of a 200: that set is not used any more. */
     if (from && from->state == BINDING_SET_TEMPORARY)
         set_limit(r, from, r->options.linger, true);

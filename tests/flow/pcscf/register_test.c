@@ -486,6 +486,39 @@ static void another_phone_cannot_take_a_port_in_use(void)
     world_close();
 }
 
+static void an_answer_for_a_phone_that_is_forgotten_makes_it_begin_again(void)
+{
+    static const unsigned expires[] = {3600, 0};
+    char late[PEER_TEXT_MAX];
+    const char *m;
+
+    for (size_t i = 0; i <= ARRAY_LEN(expires); i++) {
+        world_open(NULL);
+        phone_is_registered(&w.alice);
+        phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 10);
+        world_run(20);
+        scscf_accept(peer_take(&w.scscf, "REGISTER", NULL), &w.alice, 10);
+        world_run(10 * 1000);
+        phone_register_protected(&w.alice, w.alice.server, OTHER_PORT, 3600);
+        world_run(20);
+        m = peer_take(&w.scscf, "REGISTER", NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        snprintf(late, sizeof(late), "%s", m);
+        world_run(2 * 1000);
+        CU_ASSERT_EQUAL(w.registers[REGISTER_EXPIRED], 1);
+        if (i < ARRAY_LEN(expires))
+            scscf_accept(late, &w.alice, expires[i]);
+        else
+            scscf_challenge(late);
+        world_run(20);
+        CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+        world_run(4000 * 1000);
+        CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+        CU_ASSERT_TRUE(core_is_idle(w.core));
+        world_close();
+    }
+}
+
 static void allow_plain(struct core_options *o)
 {
     o->registration.require_ipsec = false;
@@ -628,6 +661,8 @@ TEST_MAIN("flow/pcscf/register",
           {"the old set goes with the 200 over the new one",
            the_old_set_goes_with_the_200_over_the_new_one},
           {"another phone cannot take a port in use", another_phone_cannot_take_a_port_in_use},
+          {"an answer for a phone that is forgotten makes it begin again",
+           an_answer_for_a_phone_that_is_forgotten_makes_it_begin_again},
           {"a phone without IPsec registers where policy allows",
            a_phone_without_ipsec_registers_where_policy_allows},
           {"who is refused is forgotten", who_is_refused_is_forgotten},
