@@ -21,45 +21,90 @@ int64_t cdr_duration(const struct cdr *c)
 
 enum kind { TEXT, TIME, U64, UINT, INT_ENUM, BOOL, RECORD_TYPE, DURATION, MEDIA };
 
-#define FIELD(name, kind, member)                                                                  \
+#define FIELD(name, kind, member, help)                                                            \
     {                                                                                              \
-        name, kind, offsetof(struct cdr, member)                                                   \
+        name, kind, offsetof(struct cdr, member), help                                             \
     }
 static const struct field {
     const char *name;
     enum kind kind;
     size_t offset;
+    const char *help;
 } fields[] = {
-    FIELD("record_type", RECORD_TYPE, type),
-    FIELD("sequence", U64, sequence),
-    FIELD("node", TEXT, node),
-    FIELD("role_of_node", INT_ENUM, role),
-    FIELD("method", TEXT, method),
-    FIELD("icid", TEXT, icid),
-    FIELD("session_id", TEXT, session_id),
-    FIELD("calling", TEXT, calling),
-    FIELD("calling_alias", TEXT, calling_alias),
-    FIELD("called", TEXT, called),
-    FIELD("called_asserted", TEXT, called_asserted),
-    FIELD("subscriber", TEXT, subscriber),
-    FIELD("request_time", TIME, request_time),
-    FIELD("answer_time", TIME, answer_time),
-    FIELD("end_time", TIME, end_time),
-    FIELD("closing_time", TIME, closing_time),
-    FIELD("duration_us", DURATION, answer_time),
-    FIELD("cause_for_record_closing", INT_ENUM, cause),
-    FIELD("sip_status", UINT, sip_status),
-    FIELD("reason", TEXT, reason),
-    FIELD("incomplete", BOOL, incomplete),
-    FIELD("orig_ioi", TEXT, orig_ioi),
-    FIELD("term_ioi", TEXT, term_ioi),
-    FIELD("access_info", TEXT, access_info),
-    FIELD("media", MEDIA, media),
+    FIELD("record_type", RECORD_TYPE, type,
+          "What wrote it: sCSCFRecord (recordType 63 of TS 32.298)."),
+    FIELD("sequence", U64, sequence,
+          "Number of the record (localRecordSequenceNumber): one more than the last, "
+          "over all files and restarts. A gap is a lost record; cdr export --after "
+          "NUMBER goes on behind one."),
+    FIELD("node", TEXT, node, "Address of the server that wrote it (nodeAddress)."),
+    FIELD("role_of_node", INT_ENUM, role,
+          "Half of the call (role-of-Node): 0 originating, for who calls; 1 terminating, "
+          "for who is called. A call between two subscribers of ours has one record of "
+          "each, with the same icid."),
+    FIELD("method", TEXT, method, "INVITE: a session. MESSAGE: an event, whose duration is 0."),
+    FIELD("icid", TEXT, icid,
+          "IMS charging identifier: the same in all records of a call, in those of other "
+          "networks and in P-Charging-Vector."),
+    FIELD("session_id", TEXT, session_id, "Call-ID."),
+    FIELD("calling", TEXT, calling,
+          "Who calls: the asserted identity, never what the phone claims."),
+    FIELD("calling_alias", TEXT, calling_alias,
+          "The other kind of identity of the same user: tel when calling is sip."),
+    FIELD("called", TEXT, called, "Who was called: the Request-URI as it came in."),
+    FIELD("called_asserted", TEXT, called_asserted, "Who answered, as asserted there."),
+    FIELD("subscriber", TEXT, subscriber, "Private identity of the user the record is for."),
+    FIELD("request_time", TIME, request_time, "When the request came."),
+    FIELD("answer_time", TIME, answer_time,
+          "When the final answer with success came: charging begins. Absent: it was not "
+          "answered."),
+    FIELD("end_time", TIME, end_time,
+          "When the call ended, by BYE or otherwise; without an answer, when the attempt "
+          "ended."),
+    FIELD("closing_time", TIME, closing_time, "When the record was written."),
+    FIELD("duration_us", DURATION, answer_time,
+          "Microseconds from answer_time to end_time; 0 without an answer."),
+    FIELD("cause_for_record_closing", INT_ENUM, cause,
+          "causeForRecordClosing: 0 ended normally, 1 unsuccessful or lost (see "
+          "sip_status and reason), 3 ended by calls.longest, 4 service change, 5 the "
+          "server was stopped or killed."),
+    FIELD("sip_status", UINT, sip_status,
+          "Final status of the request: 200, 404, 486, 487 ... 0 or absent: there was "
+          "none."),
+    FIELD("reason", TEXT, reason,
+          "Why it ended, for people: BYE caller, BYE callee, CANCEL, session timer, the "
+          "phrase of the status ..."),
+    FIELD("incomplete", BOOL, incomplete,
+          "true: the end was not seen (a session timer, a crash); the times are the best "
+          "that is known. Bill with care. Absent otherwise, false in CSV."),
+    FIELD("orig_ioi", TEXT, orig_ioi, "Network of the caller (inter-operator identifier)."),
+    FIELD("term_ioi", TEXT, term_ioi, "Network of the callee."),
+    FIELD("access_info", TEXT, access_info,
+          "P-Access-Network-Info of the caller: kind of access and cell. Of a phone, so "
+          "not proven."),
+    FIELD("media", MEDIA, media,
+          "What was agreed with the answer: for each medium that is not refused its "
+          "media (audio, video ...), codec (AMR-WB, the first), direction "
+          "(sendrecv, sendonly, recvonly, inactive; as the callee sees it) and "
+          "bandwidth_kbps (b=AS, 0 = not said). Changes during the call are not in it. "
+          "In CSV one column, media separated by semicolons. Absent: there was no "
+          "answer, or no session description in it."),
 };
 #undef FIELD
 
-/* For media entries, JSON only. */
-static const char *const media_names[] = {"packets_in", "octets_in", "packets_out", "octets_out"};
+void cdr_fields_each(void (*visit)(const struct cdr_field *f, void *ctx), void *ctx)
+{
+    static const char *const kinds[] = {
+        [TEXT] = "text",        [TIME] = "time",       [U64] = "number",
+        [UINT] = "number",      [INT_ENUM] = "number", [BOOL] = "true or false",
+        [RECORD_TYPE] = "text", [DURATION] = "number", [MEDIA] = "list"};
+    static const struct cdr_field crc = {
+        "crc", "text", "CRC-32C of the line before this member, 8 hexadecimal digits; JSON only."};
+
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        visit(&(struct cdr_field){fields[i].name, kinds[fields[i].kind], fields[i].help}, ctx);
+    visit(&crc, ctx);
+}
 
 static const char *record_type_name(enum cdr_type type)
 {
@@ -231,7 +276,6 @@ static void put_media_json(struct buf *b, const struct cdr *c)
     buf_putc(b, '[');
     for (unsigned i = 0; i < c->n_media && i < CDR_MEDIA_MAX; i++) {
         const struct cdr_media *m = &c->media[i];
-        const uint64_t counts[] = {m->packets_in, m->octets_in, m->packets_out, m->octets_out};
 
         buf_puts(b, i ? ",{" : "{");
         put_member(b, "media");
@@ -242,10 +286,6 @@ static void put_media_json(struct buf *b, const struct cdr *c)
         put_string(b, m->direction);
         put_member(b, "bandwidth_kbps");
         buf_u64(b, m->bandwidth_kbps);
-        for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
-            put_member(b, media_names[k]);
-            buf_u64(b, counts[k]);
-        }
         buf_putc(b, '}');
     }
     buf_putc(b, ']');
@@ -295,55 +335,6 @@ static void put_value_json(struct buf *b, const struct cdr *c, const struct fiel
     }
 }
 
-/* CRC-32C (Castagnoli), as iSCSI and ext4 have it. */
-static uint32_t crc32c(struct span s)
-{
-    static const uint32_t table[256] = {
-        0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c, 0x26a1e7e8,
-        0xd4ca64eb, 0x8ad958cf, 0x78b2dbcc, 0x6be22838, 0x9989ab3b, 0x4d43cfd0, 0xbf284cd3,
-        0xac78bf27, 0x5e133c24, 0x105ec76f, 0xe235446c, 0xf165b798, 0x030e349b, 0xd7c45070,
-        0x25afd373, 0x36ff2087, 0xc494a384, 0x9a879fa0, 0x68ec1ca3, 0x7bbcef57, 0x89d76c54,
-        0x5d1d08bf, 0xaf768bbc, 0xbc267848, 0x4e4dfb4b, 0x20bd8ede, 0xd2d60ddd, 0xc186fe29,
-        0x33ed7d2a, 0xe72719c1, 0x154c9ac2, 0x061c6936, 0xf477ea35, 0xaa64d611, 0x580f5512,
-        0x4b5fa6e6, 0xb93425e5, 0x6dfe410e, 0x9f95c20d, 0x8cc531f9, 0x7eaeb2fa, 0x30e349b1,
-        0xc288cab2, 0xd1d83946, 0x23b3ba45, 0xf779deae, 0x05125dad, 0x1642ae59, 0xe4292d5a,
-        0xba3a117e, 0x4851927d, 0x5b016189, 0xa96ae28a, 0x7da08661, 0x8fcb0562, 0x9c9bf696,
-        0x6ef07595, 0x417b1dbc, 0xb3109ebf, 0xa0406d4b, 0x522bee48, 0x86e18aa3, 0x748a09a0,
-        0x67dafa54, 0x95b17957, 0xcba24573, 0x39c9c670, 0x2a993584, 0xd8f2b687, 0x0c38d26c,
-        0xfe53516f, 0xed03a29b, 0x1f682198, 0x5125dad3, 0xa34e59d0, 0xb01eaa24, 0x42752927,
-        0x96bf4dcc, 0x64d4cecf, 0x77843d3b, 0x85efbe38, 0xdbfc821c, 0x2997011f, 0x3ac7f2eb,
-        0xc8ac71e8, 0x1c661503, 0xee0d9600, 0xfd5d65f4, 0x0f36e6f7, 0x61c69362, 0x93ad1061,
-        0x80fde395, 0x72966096, 0xa65c047d, 0x5437877e, 0x4767748a, 0xb50cf789, 0xeb1fcbad,
-        0x197448ae, 0x0a24bb5a, 0xf84f3859, 0x2c855cb2, 0xdeeedfb1, 0xcdbe2c45, 0x3fd5af46,
-        0x7198540d, 0x83f3d70e, 0x90a324fa, 0x62c8a7f9, 0xb602c312, 0x44694011, 0x5739b3e5,
-        0xa55230e6, 0xfb410cc2, 0x092a8fc1, 0x1a7a7c35, 0xe811ff36, 0x3cdb9bdd, 0xceb018de,
-        0xdde0eb2a, 0x2f8b6829, 0x82f63b78, 0x709db87b, 0x63cd4b8f, 0x91a6c88c, 0x456cac67,
-        0xb7072f64, 0xa457dc90, 0x563c5f93, 0x082f63b7, 0xfa44e0b4, 0xe9141340, 0x1b7f9043,
-        0xcfb5f4a8, 0x3dde77ab, 0x2e8e845f, 0xdce5075c, 0x92a8fc17, 0x60c37f14, 0x73938ce0,
-        0x81f80fe3, 0x55326b08, 0xa759e80b, 0xb4091bff, 0x466298fc, 0x1871a4d8, 0xea1a27db,
-        0xf94ad42f, 0x0b21572c, 0xdfeb33c7, 0x2d80b0c4, 0x3ed04330, 0xccbbc033, 0xa24bb5a6,
-        0x502036a5, 0x4370c551, 0xb11b4652, 0x65d122b9, 0x97baa1ba, 0x84ea524e, 0x7681d14d,
-        0x2892ed69, 0xdaf96e6a, 0xc9a99d9e, 0x3bc21e9d, 0xef087a76, 0x1d63f975, 0x0e330a81,
-        0xfc588982, 0xb21572c9, 0x407ef1ca, 0x532e023e, 0xa145813d, 0x758fe5d6, 0x87e466d5,
-        0x94b49521, 0x66df1622, 0x38cc2a06, 0xcaa7a905, 0xd9f75af1, 0x2b9cd9f2, 0xff56bd19,
-        0x0d3d3e1a, 0x1e6dcdee, 0xec064eed, 0xc38d26c4, 0x31e6a5c7, 0x22b65633, 0xd0ddd530,
-        0x0417b1db, 0xf67c32d8, 0xe52cc12c, 0x1747422f, 0x49547e0b, 0xbb3ffd08, 0xa86f0efc,
-        0x5a048dff, 0x8ecee914, 0x7ca56a17, 0x6ff599e3, 0x9d9e1ae0, 0xd3d3e1ab, 0x21b862a8,
-        0x32e8915c, 0xc083125f, 0x144976b4, 0xe622f5b7, 0xf5720643, 0x07198540, 0x590ab964,
-        0xab613a67, 0xb831c993, 0x4a5a4a90, 0x9e902e7b, 0x6cfbad78, 0x7fab5e8c, 0x8dc0dd8f,
-        0xe330a81a, 0x115b2b19, 0x020bd8ed, 0xf0605bee, 0x24aa3f05, 0xd6c1bc06, 0xc5914ff2,
-        0x37faccf1, 0x69e9f0d5, 0x9b8273d6, 0x88d28022, 0x7ab90321, 0xae7367ca, 0x5c18e4c9,
-        0x4f48173d, 0xbd23943e, 0xf36e6f75, 0x0105ec76, 0x12551f82, 0xe03e9c81, 0x34f4f86a,
-        0xc69f7b69, 0xd5cf889d, 0x27a40b9e, 0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e,
-        0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
-    };
-    uint32_t crc = ~UINT32_C(0);
-
-    for (size_t i = 0; i < s.n; i++)
-        crc = crc >> 8 ^ table[(crc ^ (unsigned char)s.p[i]) & 0xff];
-    return ~crc;
-}
-
 /* ,"crc":"xxxxxxxx"} */
 enum { CRC_TAIL = 18 };
 
@@ -359,7 +350,7 @@ void cdr_put_json(struct buf *b, const struct cdr *c)
         put_member(b, fields[i].name);
         put_value_json(b, c, &fields[i]);
     }
-    crc = crc32c(span_sub(buf_span(b), start, b->n));
+    crc = cdr_crc32c(span_sub(buf_span(b), start, b->n));
     buf_fmt(b, ",\"crc\":\"%08x\"}", crc);
     if (b->n - start > CDR_LINE_MAX)
         b->overflow = true;
@@ -374,7 +365,7 @@ bool cdr_line_is_whole(struct span line)
 
     if (line.n <= CRC_TAIL || line.n > CDR_LINE_MAX)
         return false;
-    buf_fmt(&b, ",\"crc\":\"%08x\"}", crc32c(span_sub(line, 0, line.n - CRC_TAIL)));
+    buf_fmt(&b, ",\"crc\":\"%08x\"}", cdr_crc32c(span_sub(line, 0, line.n - CRC_TAIL)));
     return span_eq(span_sub(line, line.n - CRC_TAIL, line.n), buf_span(&b));
 }
 
@@ -398,7 +389,6 @@ static int parse_media(const json_t *v, struct arena *a, struct cdr *c)
     for (size_t i = 0; i < json_array_size(v) && i < CDR_MEDIA_MAX; i++) {
         const json_t *o = json_array_get(v, i);
         struct cdr_media *m = &c->media[i];
-        uint64_t *counts[] = {&m->packets_in, &m->octets_in, &m->packets_out, &m->octets_out};
         int rc = take_string(json_object_get(o, "media"), a, &m->media);
 
         if (!rc)
@@ -408,8 +398,6 @@ static int parse_media(const json_t *v, struct arena *a, struct cdr *c)
         if (rc)
             return rc;
         m->bandwidth_kbps = (uint32_t)take_number(o, "bandwidth_kbps");
-        for (size_t k = 0; k < ARRAY_LEN(counts); k++)
-            *counts[k] = take_number(o, media_names[k]);
         c->n_media++;
     }
     return 0;

@@ -40,11 +40,9 @@ enum { CDR_MEDIA_MAX = 8, CDR_LINE_MAX = 8192 };
 
 struct cdr_media {
     struct span media;       /* "audio" */
-    struct span codec;       /* "AMR-WB/16000", of the answer; may be empty */
+    struct span codec;       /* "AMR-WB", of the answer; may be empty */
     struct span direction;   /* "sendrecv" */
     uint32_t bandwidth_kbps; /* b=AS, 0 = unknown */
-    /* What the edge counted; 0 when nobody did. */
-    uint64_t packets_in, octets_in, packets_out, octets_out;
 };
 
 /* Times: microseconds since 1970 UTC, 0 = it did not happen. Empty spans are left out. */
@@ -70,6 +68,12 @@ struct cdr {
     struct cdr_media media[CDR_MEDIA_MAX];
     unsigned n_media;
 };
+
+/* What a record says, for the manual page; in the order of JSON and CSV. */
+struct cdr_field {
+    const char *name, *kind, *help;
+};
+void cdr_fields_each(void (*visit)(const struct cdr_field *f, void *ctx), void *ctx);
 
 /* Whole microseconds from answer to end; 0 when it was not answered. */
 int64_t cdr_duration(const struct cdr *c);

@@ -9,6 +9,8 @@
 
 /* The CRC at the end of a line is that of what stands before it. */
 bool cdr_line_is_whole(struct span line);
+/* crc.c */
+uint32_t cdr_crc32c(struct span s);
 
 /* ---- files.c: the files of a spool ---- */
 

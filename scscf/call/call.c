@@ -20,7 +20,7 @@ struct call {
     bool waits;    /* for room in the spool */
     uint32_t note; /* with the spool, for the case that we are killed */
     struct cdr cdr;
-    char *answered_by, *answered_ioi;
+    char *answered_by, *answered_ioi, *media_text;
     char text[];
 };
 
@@ -77,6 +77,7 @@ static void call_free(struct call *c)
     c->cs->counters.writing--;
     free(c->answered_by);
     free(c->answered_ioi);
+    free(c->media_text);
     free(c);
 }
 
@@ -225,6 +226,30 @@ void call_progress(struct call *c, unsigned status)
 {
     if (status > 100)
         (void)step(c, CALL_EV_PROGRESS); /* refused: counted */
+}
+
+static struct span keep_media(struct buf *b, struct span s)
+{
+    return keep(b, span_sub(s, 0, CALL_MEDIA_TEXT_MAX));
+}
+
+void call_media(struct call *c, const struct cdr_media *media, unsigned n)
+{
+    char *text = n ? malloc((size_t)n * 3 * CALL_MEDIA_TEXT_MAX) : NULL;
+    struct buf b = {text, 0, (size_t)n * 3 * CALL_MEDIA_TEXT_MAX, false};
+
+    if (!text || c->state == CALL_ST_ANSWERED || c->state == CALL_ST_ENDED) {
+        free(text); /* without memory the record lacks it, the call goes on */
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        c->cdr.media[i] = (struct cdr_media){.media = keep_media(&b, media[i].media),
+                                             .codec = keep_media(&b, media[i].codec),
+                                             .direction = keep_media(&b, media[i].direction),
+                                             .bandwidth_kbps = media[i].bandwidth_kbps};
+    c->cdr.n_media = n;
+    free(c->media_text);
+    c->media_text = text;
 }
 
 void call_answer(struct call *c, unsigned status, struct span by, struct span term_ioi)

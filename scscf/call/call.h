@@ -16,7 +16,8 @@
 #include "common/charging/charging.h"
 #include "common/loop/loop.h"
 
-enum { CALL_TEXT_MAX = 256 }; /* octets kept of each text of a message */
+/* Octets kept of each text of a message, and of each of a session description. */
+enum { CALL_TEXT_MAX = 256, CALL_MEDIA_TEXT_MAX = 32 };
 
 /* clang-format off */
 enum call_state { CALL_ST_CALLING, CALL_ST_RINGING, CALL_ST_ANSWERED, CALL_ST_ENDED };
@@ -56,6 +57,9 @@ struct call_opening {
 int call_open(struct calls *cs, const struct call_opening *opening, struct call **ret_call);
 /* A provisional response of the callee. */
 void call_progress(struct call *c, unsigned status);
+/* What was agreed on so far; copied, each text cut at CALL_MEDIA_TEXT_MAX. n = 0 says nothing new (a
+ * 2xx without a description after a reliable response with one). Not after call_answer. */
+void call_media(struct call *c, const struct cdr_media *media, unsigned n);
 /* The first 2xx. by: who answered (P-Asserted-Identity of the response), term_ioi: their network;
  * either may be empty. */
 void call_answer(struct call *c, unsigned status, struct span by, struct span term_ioi);

@@ -8,8 +8,8 @@
  * Owns      transport, transactions, dialogs, registrar, calls. Network, loop, subscribers and the
  *           spool of records are given.
  * Threads   the loop's.
- * Never     reads configuration, logs: the program does (main.c); looks into bodies but for the
- *           offers of users whose profile restricts their media.
+ * Never     reads configuration, logs: the program does (main.c); looks into bodies but for
+ *           media: in offers of users whose profile restricts them, in answers for the record.
  * Tests     tests/flow/scscf. */
 #ifndef SCSCF_CORE_CORE_H
 #define SCSCF_CORE_CORE_H

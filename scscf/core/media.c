@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The media a service profile allows (TS 24.229 5.4.3.2, 5.4.3.3): only who has a restricted one
- * has his offers read. */
+/* What a message says of media: for the records, and for service profiles (TS 24.229 5.4.3.2,
+ * 5.4.3.3): only who has a restricted one has his offers read. */
 #include "common/sdp/sdp.h"
 #include "scscf/core/inner.h"
 
@@ -39,4 +39,33 @@ bool scscf_media_allowed(const struct sip_msg *m, unsigned allowed)
         if (sdp.media[i].port != 0 && !(media_of(&sdp.media[i]) & allowed))
             return false;
     return true;
+}
+
+unsigned scscf_media_read(const struct sip_msg *m, struct cdr_media *media)
+{
+    static const char *const directions[] = {[SDP_SENDRECV] = "sendrecv",
+                                             [SDP_SENDONLY] = "sendonly",
+                                             [SDP_RECVONLY] = "recvonly",
+                                             [SDP_INACTIVE] = "inactive"};
+    struct span text;
+    struct sdp sdp;
+    unsigned n = 0;
+
+    if (sip_body_find(m, SPAN("application/sdp"), &text) != SIP_BODY_FOUND ||
+        sdp_parse(text, &sdp, NULL) != 0)
+        return 0;
+    for (unsigned i = 0; i < sdp.n_media && n < CDR_MEDIA_MAX; i++) {
+        const struct sdp_media *s = &sdp.media[i];
+        struct span formats = s->formats, first = SPAN_NONE;
+        uint64_t kbps = s->bandwidth.as == SDP_NO_BANDWIDTH ? 0 : s->bandwidth.as / 1000;
+
+        if (s->port == 0)
+            continue;
+        (void)sdp_format_next(&formats, &first); /* none: no codec */
+        media[n++] = (struct cdr_media){.media = s->type,
+                                        .codec = first.n ? sdp_codec_name(s, first) : SPAN_NONE,
+                                        .direction = span_str(directions[s->direction]),
+                                        .bandwidth_kbps = kbps > UINT32_MAX ? 0 : (uint32_t)kbps};
+    }
+    return n;
 }

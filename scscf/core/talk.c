@@ -185,15 +185,19 @@ static void set_timer(struct talk *t, uint32_t session_expires)
 static void answered(struct talk *t, struct hop *h, const struct sip_answer *a)
 {
     struct sroute_vector v = {0};
+    struct cdr_media media[CDR_MEDIA_MAX];
+    unsigned n = scscf_media_read(a->m, media);
 
     t->answered = true;
     t->answered_at = loop_now(t->s->env.loop);
     if (!h->terminating && sroute_vector_read(a->m, &v) != 0)
         v.term_ioi = SPAN_NONE;
     for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
-        if (t->half[i])
+        if (t->half[i]) {
+            call_media(t->half[i], media, n);
             call_answer(t->half[i], a->status, sroute_asserted(a->m),
                         sroute_ioi_network(v.term_ioi));
+        }
     set_timer(t, sroute_session_expires(a->m));
     talk_tell(t, SCSCF_CALL_ANSWERED, a->status, "");
 }
@@ -213,9 +217,14 @@ void talk_on_answer(struct talk *t, struct hop *h, const struct sip_answer *a)
         return;
     f = fork_of(t, a);
     if (a->status < 200) {
+        struct cdr_media media[CDR_MEDIA_MAX];
+        unsigned n = t->answered ? 0 : scscf_media_read(a->m, media);
+
         for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
-            if (t->half[i])
+            if (t->half[i]) {
+                call_media(t->half[i], media, n);
                 call_progress(t->half[i], a->status);
+            }
         return;
     }
     if (f && !f->confirmed && !f->over) {

@@ -289,6 +289,39 @@ static void who_cannot_call_or_be_called_gets_the_reason(void)
     world_close();
 }
 
+#define SDP(lines) "v=0\no=- 1 1 IN IP4 192.0.2.102\ns=-\nc=IN IP4 192.0.2.102\nt=0 0\n" lines
+
+static void the_record_says_what_media_were_agreed(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    CU_ASSERT_FATAL(reaches_bob("c1", ""));
+    /* the answer comes early, by 100rel; the 200 has none */
+    peer_answer(&w.pb, &w.s, invite, "183 Session Progress", "b", BOBS_CONTACT,
+                SDP("m=audio 4000 RTP/AVP 96 0\nb=AS:41\na=rtpmap:96 AMR-WB/16000\na=sendonly\n"
+                    "m=video 0 RTP/AVP 97\nm=text 4004 RTP/AVP 98\n"));
+    world_run(20);
+    bob_says("200 OK", "b", BOBS_CONTACT);
+    world_in_dialog(&w.pa, "ACK", "c1", 1, true);
+    world_run(1000);
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL_FATAL(c[i].n_media, 2); /* without the one that was refused */
+        ASSERT_SPAN_EQ(c[i].media[0].media, "audio");
+        ASSERT_SPAN_EQ(c[i].media[0].codec, "AMR-WB");
+        ASSERT_SPAN_EQ(c[i].media[0].direction, "sendonly");
+        CU_ASSERT_EQUAL(c[i].media[0].bandwidth_kbps, 41);
+        ASSERT_SPAN_EQ(c[i].media[1].media, "text");
+        ASSERT_SPAN_EQ(c[i].media[1].codec, "");
+        ASSERT_SPAN_EQ(c[i].media[1].direction, "sendrecv");
+        CU_ASSERT_EQUAL(c[i].media[1].bandwidth_kbps, 0);
+    }
+    world_close();
+}
+
 static void a_callee_who_is_not_registered_gets_480(void)
 {
     struct cdr c[4];
@@ -758,6 +791,7 @@ TEST_MAIN(
     {"the caller gives up", the_caller_gives_up}, {"the callee is busy", the_callee_is_busy},
     {"nobody answers the INVITE", nobody_answers_the_invite},
     {"who cannot call or be called gets the reason", who_cannot_call_or_be_called_gets_the_reason},
+    {"the record says what media were agreed", the_record_says_what_media_were_agreed},
     {"a callee who is not registered gets 480", a_callee_who_is_not_registered_gets_480},
     {"a caller who is not registered gets 403", a_caller_who_is_not_registered_gets_403},
     {"used up Max-Forwards is refused before a call is opened",
