@@ -97,6 +97,7 @@ struct conf_schema {
     size_t n_tables;
     /* What involves several options; reports with conf_problem. May be NULL. */
     void (*check)(const struct conf *c, struct conf_report *report);
+    const char *heading; /* of the man page's section; NULL: "OPTIONS OF THE CONFIGURATION FILE" */
     /* Where all options are listed, as part of a remedy; NULL: "--dump-options lists all options". */
     const char *listing;
 };
@@ -142,8 +143,9 @@ void conf_report_text(const struct conf_report *report, struct buf *b);
 void conf_put_sample(const struct conf_schema *schema, struct buf *b);
 /* One option a line: path, type, default, limits, help. */
 void conf_put_options(const struct conf_schema *schema, struct buf *b);
-/* A section OPTIONS of a man page (troff). */
+/* A section of a man page (troff), and text for one. */
 void conf_put_man(const struct conf_schema *schema, struct buf *b);
+void conf_put_troff(struct buf *b, struct span text);
 /* The name nearest to `word` by edits, or NULL when none is near. */
 const char *conf_nearest(struct span word, const char *const *names, size_t n);
 

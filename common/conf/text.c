@@ -263,7 +263,7 @@ void conf_put_options(const struct conf_schema *schema, struct buf *b)
 
 /* ---- man page ---- */
 
-static void put_troff(struct buf *b, struct span s)
+void conf_put_troff(struct buf *b, struct span s)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\\')
@@ -287,15 +287,15 @@ static void put_man_option(struct buf *b, const char *program, const char *prefi
     if (!is_required(o))
         put_fallback(&facts, program, o->fallback ? *o->fallback ? o->fallback : "\"\"" : "[]");
     buf_puts(b, ".TP\n.B ");
-    put_troff(b, span_str(prefix));
-    put_troff(b, span_str(o->path));
+    conf_put_troff(b, span_str(prefix));
+    conf_put_troff(b, span_str(o->path));
     buf_putc(b, '\n');
     if (o->help) {
-        put_troff(b, span_str(o->help));
+        conf_put_troff(b, span_str(o->help));
         buf_putc(b, '\n');
     }
     buf_puts(b, "(");
-    put_troff(b, buf_span(&facts));
+    conf_put_troff(b, buf_span(&facts));
     buf_puts(b, ")\n");
     for (size_t i = 0; i < o->n_items; i++) {
         char inner[CONF_PATH_MAX];
@@ -308,7 +308,7 @@ static void put_man_option(struct buf *b, const char *program, const char *prefi
 
 void conf_put_man(const struct conf_schema *schema, struct buf *b)
 {
-    buf_puts(b, ".SH OPTIONS OF THE CONFIGURATION FILE\n");
+    buf_fmt(b, ".SH %s\n", schema->heading ? schema->heading : "OPTIONS OF THE CONFIGURATION FILE");
     for (size_t t = 0; t < schema->n_tables; t++)
         for (size_t i = 0; i < schema->tables[t].n; i++)
             put_man_option(b, schema->program, "", &schema->tables[t].options[i]);

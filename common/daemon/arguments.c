@@ -23,6 +23,7 @@ static const struct {
     {"--man", NULL, "the manual page", DAEMON_MAN},
     {"--version", NULL, "the version", DAEMON_VERSION},
     {"--help", NULL, "this text", DAEMON_HELP},
+    {"-h", NULL, "the same", DAEMON_HELP},
 };
 
 #define AT(field) offsetof(struct daemon_options, field)
@@ -84,27 +85,108 @@ int daemon_arguments_parse(const struct daemon_role *role, int argc, char **argv
     return 0;
 }
 
+/* PROGRAM in a text is the program's name. */
+static void put_named(struct buf *b, const struct daemon_role *role, const char *text)
+{
+    static const char word[] = "PROGRAM";
+    const char *at = strstr(text, word);
+    buf_put(b, span_of(text, at ? (size_t)(at - text) : strlen(text)));
+    if (at) {
+        buf_puts(b, role->name);
+        put_named(b, role, at + sizeof(word) - 1);
+    }
+}
+
+static void put_named_troff(struct buf *b, const struct daemon_role *role, const char *text)
+{
+    char room[512];
+    struct buf named = BUF_ON(room);
+    put_named(&named, role, text);
+    conf_put_troff(b, buf_span(&named));
+}
+
 static void put_help(const struct daemon_role *role, struct buf *b)
 {
     buf_fmt(b, "%s: %s\n\nusage: %s [ARGUMENT...]\n", role->name, role->summary, role->name);
-    for (size_t i = 0; i < ARRAY_LEN(arguments); i++)
-        buf_fmt(b, "  %-15s%-6s%s\n", arguments[i].name,
-                arguments[i].value ? arguments[i].value : "", arguments[i].help);
-    buf_puts(b,
-             "\nIt stays in the foreground. SIGTERM ends it in order, SIGHUP reads the log file's "
-             "name and the\nconfiguration again.\n");
+    for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
+        buf_fmt(b, "  %-15s%-6s", arguments[i].name, arguments[i].value ? arguments[i].value : "");
+        put_named(b, role, arguments[i].help);
+        buf_putc(b, '\n');
+    }
+    buf_puts(
+        b, "\nIt stays in the foreground. SIGTERM ends it in order; SIGHUP opens the log again and "
+           "reads the\nconfiguration: what can change at run time is taken over (see the manual "
+           "page).\n");
+}
+
+/* "PATH\twhat it is" */
+static void put_file(struct buf *b, struct span line)
+{
+    struct span path = span_cut(&line, '\t');
+    buf_puts(b, ".TP\n.I ");
+    conf_put_troff(b, path);
+    buf_putc(b, '\n');
+    conf_put_troff(b, line);
+    buf_putc(b, '\n');
+}
+
+static void put_files(const struct daemon_role *role, struct buf *b)
+{
+    static const char all[] = "/etc/portcullis/PROGRAM.yaml\tthe configuration; `PROGRAM --sample` "
+                              "prints one\n/run/portcullis/PROGRAM.sock\tthe control socket, for "
+                              "imsctl\n";
+    char text[2048];
+    struct buf named = BUF_ON(text);
+    put_named(&named, role, all);
+    put_named(&named, role, role->files ? role->files : "");
+    struct span rest = buf_span(&named);
+    buf_puts(b, ".SH FILES\n");
+    while (rest.n > 0)
+        put_file(b, span_cut(&rest, '\n'));
+}
+
+static void put_rest(const struct daemon_role *role, struct buf *b)
+{
+    buf_puts(b, ".SH SIGNALS\nSIGTERM and SIGINT take nothing new, finish what runs for at most "
+                "daemon.drain_time, and end it; a second one ends it at once.\n.PP\nSIGHUP opens "
+                "the log file again and reads the configuration: log.level ");
+    buf_puts(b, role->reload ? "and the policy file are" : "is");
+    buf_puts(b, " taken over, all else needs a restart. A file with a fault changes nothing; the "
+                "log says so.\n.SH EXIT STATUS\n0 ended as asked, or the check is good; 1 it could "
+                "not start, or "
+                "had to end: standard error says why; 2 wrong arguments.\n.SH EXAMPLES\n.nf\n");
+    put_named_troff(b, role,
+                    "PROGRAM --sample >PROGRAM.yaml      # then edit it\n"
+                    "PROGRAM --check --config PROGRAM.yaml\n"
+                    "PROGRAM --self-test --config PROGRAM.yaml\n"
+                    "PROGRAM --config PROGRAM.yaml &\n"
+                    "imsctl --role PROGRAM status\n");
+    buf_puts(b, ".fi\n");
 }
 
 static void put_man(const struct daemon_role *role, const struct conf_schema *schema, struct buf *b)
 {
+    static const char *const others[] = {"pcscf", "scscf", "pdp", "edge"};
     buf_fmt(b, ".TH %s 8 \"\" \"Portcullis %s\"\n.SH NAME\n%s \\- %s\n", role->name,
             PORTCULLIS_VERSION, role->name, role->summary);
     buf_fmt(b, ".SH SYNOPSIS\n.B %s\n[ARGUMENT...]\n.SH ARGUMENTS\n", role->name);
-    for (size_t i = 0; i < ARRAY_LEN(arguments); i++)
-        buf_fmt(b, ".TP\n.B \\-\\-%s %s\n%s\n", arguments[i].name + 2,
-                arguments[i].value ? arguments[i].value : "", arguments[i].help);
+    for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
+        buf_puts(b, ".TP\n.B ");
+        conf_put_troff(b, span_str(arguments[i].name));
+        buf_fmt(b, " %s\n", arguments[i].value ? arguments[i].value : "");
+        put_named_troff(b, role, arguments[i].help);
+        buf_putc(b, '\n');
+    }
     conf_put_man(schema, b);
-    buf_puts(b, ".SH SEE ALSO\n.BR imsctl (1)\n");
+    if (role->man)
+        role->man(b);
+    put_files(role, b);
+    put_rest(role, b);
+    buf_puts(b, ".SH SEE ALSO\n.BR imsctl (1)");
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (strcmp(others[i], role->name) != 0)
+            buf_fmt(b, ",\n.BR %s (8)", others[i]);
+    buf_putc(b, '\n');
 }
 
 bool daemon_arguments_print(const struct daemon_role *role, const struct conf_schema *schema,

@@ -61,6 +61,9 @@ struct daemon_role {
     /* SIGHUP with a valid file: takes over what can change at run time. What earlier configurations
      * pointed to stays until the end. NULL: the log is reopened and its level taken over. */
     void (*reload)(struct daemon *d, void *role, const void *config);
+    /* Further sections of the man page (troff: conf_put_man, conf_put_troff). May be NULL. */
+    void (*man)(struct buf *b);
+    const char *files; /* of the man page: "PATH\twhat it is\n", a line each; may be NULL */
     /* Adds members to the answer of `imsctl status`. May be NULL. Every program also answers
      * commands, ladder, log level, metrics and selftest. */
     void (*status)(struct daemon *d, void *role, json_t *status);

@@ -59,6 +59,7 @@ static const struct conf_table table = {options, ARRAY_LEN(options), sizeof(stru
 
 const struct conf_schema policy_schema = {.program = "pdp policy",
                                           .summary = "what media calls may use",
+                                          .heading = "OPTIONS OF THE POLICY FILE",
                                           .tables = &table,
                                           .n_tables = 1,
                                           .listing = "the sample policy.yaml shows all options"};

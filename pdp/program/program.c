@@ -185,6 +185,11 @@ static void reload(struct daemon *d, void *role, const void *config)
         OBS_LOG(daemon_log(d), OBS_NOTICE, "policy.read", OBS_TEXT("file", p->config->policy));
 }
 
+static void man(struct buf *b)
+{
+    conf_put_man(&policy_schema, b);
+}
+
 const struct daemon_role pdp_role = {
     .name = "pdp",
     .summary = "policy decision point: decides what media a call may use and issues its token",
@@ -195,5 +200,9 @@ const struct daemon_role pdp_role = {
     .start = start,
     .stop = stop,
     .reload = reload,
+    .man = man,
+    .files = "/etc/portcullis/policy.yaml\twhat media calls may use\n"
+             "/var/lib/portcullis/pdp.db\ttokens in force\n"
+             "/var/lib/portcullis/pdp.key\tthe key that authenticates tokens\n",
     .status = commands_status,
 };

@@ -203,6 +203,29 @@ static void stop(struct daemon *d, void *role)
     close_all(role);
 }
 
+static void put_field(const struct cdr_field *f, void *ctx)
+{
+    struct buf *b = ctx;
+
+    buf_fmt(b, ".TP\n.B %s\n", f->name);
+    conf_put_troff(b, span_str(f->help));
+    buf_fmt(b, "\n(%s)\n", f->kind);
+}
+
+static void man(struct buf *b)
+{
+    buf_puts(b, ".SH CHARGING RECORDS\n");
+    conf_put_troff(
+        b, SPAN("A record for each user served here, of each call and each MESSAGE, also of those "
+                "that came to nothing: in files NAME-NUMBER.jsonl of cdr.directory, one JSON "
+                "object a line; the open one ends in .open. `imsctl cdr export` gives them as CSV "
+                "(one line a record, RFC 4180, with a head) or JSON (one object a line). The "
+                "fields, in the order of TS 32.298 where it has them; in JSON those without a "
+                "value are absent. Times are UTC with microseconds: 2030-01-01T00:00:00.000001Z."));
+    buf_putc(b, '\n');
+    cdr_fields_each(put_field, b);
+}
+
 const struct daemon_role scscf_role = {
     .name = "scscf",
     .summary = "S-CSCF: registrar, authentication, call state and charging records",
@@ -213,5 +236,8 @@ const struct daemon_role scscf_role = {
     .start = start,
     .drain = drain,
     .stop = stop,
+    .man = man,
+    .files = "/var/lib/portcullis/scscf.db\tsubscribers and their keys\n"
+             "/var/lib/portcullis/cdr\tcharging records\n",
     .status = scscf_commands_status,
 };

@@ -12,6 +12,7 @@
 #ifndef SCSCF_PROGRAM_PROGRAM_H
 #define SCSCF_PROGRAM_PROGRAM_H
 
+#include "common/charging/charging.h"
 #include "common/daemon/daemon.h"
 #include "scscf/core/core.h"
 
