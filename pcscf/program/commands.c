@@ -86,7 +86,11 @@ static void put_call(const struct session_view *v, void *ctx)
         t->rows,
         json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:b, s:b, s:s}", "icid", v->icid, "call_id",
                   text(v->call_id), "side", v->originating ? "originating" : "terminating", "impi",
-                  text(span_str(v->impi)), "state", v->answered ? "answered" : "ringing", "seconds",
+                  text(span_str(v->impi)), "state",
+                  v->ended      ? "ending"
+                  : v->answered ? "answered"
+                                : "ringing",
+                  "seconds",
                   (json_int_t)((now - (v->answered ? v->answered_at : v->started)) / SEC), "token",
                   (int)v->token, "gate", (int)v->gate_up, "edge_call",
                   v->anchored ? v->edge_call : ""));

@@ -550,6 +550,7 @@ void session_view_leg(const struct session_leg *leg, struct session_view *ret_vi
 {
     *ret_view = (struct session_view){.originating = leg->side == SIP_LEG_ORIGINATING,
                                       .answered = leg->answered_at != 0,
+                                      .ended = leg->media_ended,
                                       .icid = leg->icid,
                                       .edge_call = leg->edge_call,
                                       .impi = leg->binding->impi,

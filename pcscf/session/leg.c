@@ -56,8 +56,6 @@ void leg_let_go(struct session_leg *leg)
     if (leg->dialogs || leg->hops)
         return;
     leg_media_end(leg);
-    if (leg->answered_at || leg->started)
-        session_tell(s, SESSION_CALL_ENDED, leg, SPAN(""));
     media_cancel(leg->ng_authorize);
     secret_wipe(&leg->token);
     list_del(&leg->item);
@@ -97,6 +95,9 @@ void leg_media_end(struct session_leg *leg)
     }
     leg->af = NULL;
     leg->anchored = leg->at_edge = false;
+    /* Now, not when the last transaction forgets it 32 s later. */
+    if (leg->started)
+        session_tell(s, SESSION_CALL_ENDED, leg, SPAN(""));
     leg_bodies_end(leg); /* it may be the last to name the leg */
 }
 

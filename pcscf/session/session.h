@@ -96,6 +96,7 @@ size_t session_legs(const struct session *s);
 /* For the control socket. Spans are valid during the visit. */
 struct session_view {
     bool originating, answered;
+    bool ended; /* its media are over; what is left are transactions */
     const char *icid, *edge_call, *impi;
     struct span call_id;
     bool anchored, token, gate_up;

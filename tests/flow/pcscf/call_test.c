@@ -60,6 +60,20 @@ static void phone_says_bye(const char *call_id)
     world_run(20);
 }
 
+static void view(const struct session_view *v, void *ctx)
+{
+    *(struct session_view *)ctx = *v;
+}
+
+static struct session_view only_leg(void)
+{
+    struct session_view v = {0};
+
+    CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 1);
+    session_each(core_session(w.core), view, &v);
+    return v;
+}
+
 static void a_phone_calls(void)
 {
     char ok[PEER_TEXT_MAX];
@@ -95,7 +109,12 @@ static void a_phone_calls(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_STRING_EQUAL(peer_header(m, "Route", 0), "<sip:192.0.2.20:6060;lr>");
     CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 1);
+    CU_ASSERT_FALSE(only_leg().ended);
+    CU_ASSERT_EQUAL(w.sessions[SESSION_CALL_ENDED], 0);
     phone_says_bye("c1");
+    /* over with the BYE, whoever answers it and however long transactions last */
+    CU_ASSERT_EQUAL(w.sessions[SESSION_CALL_ENDED], 1);
+    CU_ASSERT(only_leg().ended);
     m = peer_take(&w.scscf, "BYE", NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(w.deletes, 1);
@@ -105,6 +124,7 @@ static void a_phone_calls(void)
     CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
     world_run(200 * 1000);
     CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 0);
+    CU_ASSERT_EQUAL(w.sessions[SESSION_CALL_ENDED], 1);
     CU_ASSERT_TRUE(core_is_idle(w.core));
     world_close();
 }
@@ -233,6 +253,7 @@ static void a_busy_callee_leaves_nothing(void)
     CU_ASSERT_TRUE_FATAL(call_reaches_core("c3"));
     core_answers("486 Busy Here", NULL);
     CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 486", NULL));
+    CU_ASSERT_EQUAL(w.sessions[SESSION_CALL_ENDED], 1);
     CU_ASSERT_EQUAL(w.deletes, 1);
     CU_ASSERT_EQUAL(w.aars, 0);
     world_run(400 * 1000);
