@@ -51,7 +51,7 @@ void daemon_self_test_print(const struct daemon *d, bool all)
         if (!all && !r->check->mandatory)
             continue; /* not why it does not start */
         if (r->rc == 0 && all)
-            buf_puts(&b, "ok\n");
+            buf_fmt(&b, *r->finding.text ? "not needed: %s\n" : "ok%s\n", r->finding.text);
         else if (r->rc != 0)
             buf_puts(&b, r->check->mandatory ? "FAILED: " : "missing: ");
         if (r->rc != 0)
@@ -66,7 +66,10 @@ void daemon_self_test_log(const struct daemon *d)
 {
     for (size_t i = 0; i < d->n_results; i++) {
         const struct daemon_result *r = &d->results[i];
-        if (r->rc == 0)
+        if (r->rc == 0 && *r->finding.text)
+            OBS_LOG(d->log, OBS_INFO, "selftest.not_needed", OBS_TEXT("check", r->check->name),
+                    OBS_TEXT("text", r->finding.text));
+        else if (r->rc == 0)
             OBS_LOG(d->log, OBS_INFO, "selftest.ok", OBS_TEXT("check", r->check->name));
         else
             OBS_LOG(d->log, OBS_WARN, "selftest.missing", OBS_TEXT("check", r->check->name),
@@ -176,6 +179,51 @@ int daemon_check_peer(const char *option, const struct addr *a, struct daemon_fi
                     : "look at routes and firewalls on the way, or correct the address; we go on "
                       "and connect when it is there",
                 "nobody answers at TCP %s: %s", addr_text(a, text), why);
+    ret->option = option;
+    return rc;
+}
+
+/* A connected socket hears of a port that is closed. */
+static int ask_within(const struct addr *from, const struct addr *to, struct span question,
+                      int milliseconds)
+{
+    struct sockaddr_storage ss;
+    struct addr any_port = *from;
+    char answer[16];
+    any_port.port = 0;
+    socklen_t n = addr_to_sockaddr(&any_port, &ss);
+    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rc = fd < 0 || bind(fd, (struct sockaddr *)&ss, n) < 0 ? -errno : -ETIMEDOUT;
+    n = addr_to_sockaddr(to, &ss);
+    if (rc == -ETIMEDOUT && connect(fd, (struct sockaddr *)&ss, n) < 0)
+        rc = -errno;
+    for (int i = 0; i < 2 && rc == -ETIMEDOUT; i++) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (send(fd, question.p, question.n, 0) < 0)
+            rc = -errno;
+        else if (poll(&p, 1, milliseconds) > 0)
+            rc = recv(fd, answer, sizeof(answer), 0) < 0 ? -errno : 0;
+    }
+    if (fd >= 0)
+        (void)close(fd); /* it was only a question */
+    return rc;
+}
+
+int daemon_check_answer(const char *option, const struct addr *from, const struct addr *to,
+                        struct span question, struct daemon_finding *ret)
+{
+    char text[ADDR_TEXT_MAX], why[96];
+    int rc = ask_within(from, to, question, 300);
+    if (rc == 0)
+        return 0;
+    if (strerror_r(-rc, why, sizeof(why)) != 0)
+        why[0] = '\0';
+    daemon_find(ret,
+                rc == -ECONNREFUSED
+                    ? "start it, or correct the address; we go on and ask when it is there"
+                    : "look at routes and firewalls on the way, at whom it listens to, or correct "
+                      "the address; we go on and ask when it is there",
+                "nobody answers at UDP %s: %s", addr_text(to, text), why);
     ret->option = option;
     return rc;
 }

@@ -66,10 +66,12 @@ static void run_self_test(struct ops_request *rq, void *ctx)
     json_t *list = json_array();
     for (size_t i = 0; i < d->n_results; i++) {
         const struct daemon_result *r = &d->results[i];
-        if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "check", r->check->name,
-                                                  "result", r->rc == 0 ? "ok" : "missing", "text",
-                                                  r->finding.text, "remedy", r->finding.remedy)) !=
-            0) {
+        if (json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:s}", "check", r->check->name, "result",
+                                r->rc != 0         ? "missing"
+                                : *r->finding.text ? "not needed"
+                                                   : "ok",
+                                "text", r->finding.text, "remedy", r->finding.remedy)) != 0) {
             json_decref(list);
             list = NULL;
         }

@@ -34,7 +34,8 @@ void daemon_find(struct daemon_finding *f, const char *remedy, const char *fmt, 
 struct daemon_check {
     const char *name; /* "kernel ESP" */
     bool mandatory;
-    /* 0, or a negative errno with the finding filled. May block for at most a second. */
+    /* 0, or a negative errno with the finding filled. May block for at most a second. 0 with a text
+     * in the finding: there was nothing to test, and why ("security.ipsec is false"). */
     int (*run)(const void *config, struct daemon_finding *ret_finding);
 };
 
@@ -95,6 +96,9 @@ int daemon_check_bind(const char *option, const struct addr *a, int socktype,
                       struct daemon_finding *ret);
 /* Does somebody take TCP connections there? Waits for at most 300 ms. */
 int daemon_check_peer(const char *option, const struct addr *a, struct daemon_finding *ret);
+/* Does somebody answer this datagram? Sent from the address of `from`; twice, for 300 ms each. */
+int daemon_check_answer(const char *option, const struct addr *from, const struct addr *to,
+                        struct span question, struct daemon_finding *ret);
 /* Is the directory there (or can it be made) and writable? */
 int daemon_check_directory(const char *option, const char *path, struct daemon_finding *ret);
 /* The same for the directory that holds the file. */

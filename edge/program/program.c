@@ -51,8 +51,10 @@ static int check_pdp(const void *config, struct daemon_finding *ret)
 {
     const struct edge_config *c = config;
 
-    return c->authorization == GATE_OPEN ? 0
-                                         : daemon_check_peer("pdp.address", &c->pdp_address, ret);
+    if (c->authorization != GATE_OPEN)
+        return daemon_check_peer("pdp.address", &c->pdp_address, ret);
+    daemon_find(ret, "", "authorization is off");
+    return 0;
 }
 
 static const struct daemon_check checks[] = {

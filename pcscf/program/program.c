@@ -8,18 +8,25 @@
 
 /* ---- self-test ------------------------------------------------------------------------------- */
 
+static int not_needed(struct daemon_finding *ret, const char *why)
+{
+    daemon_find(ret, "", "%s", why);
+    return 0;
+}
+
 static int check_esp(const void *config, struct daemon_finding *ret)
 {
     const struct pcscf_config *c = config;
 
-    return c->ipsec ? daemon_check_esp(ret) : 0;
+    return c->ipsec ? daemon_check_esp(ret) : not_needed(ret, "security.ipsec is false");
 }
 
 static int check_capability(const void *config, struct daemon_finding *ret)
 {
     const struct pcscf_config *c = config;
 
-    return c->ipsec ? daemon_check_capability(CAP_NET_ADMIN, "CAP_NET_ADMIN", ret) : 0;
+    return c->ipsec ? daemon_check_capability(CAP_NET_ADMIN, "CAP_NET_ADMIN", ret)
+                    : not_needed(ret, "security.ipsec is false");
 }
 
 static int check_ports(const void *config, struct daemon_finding *ret)
@@ -38,14 +45,36 @@ static int check_pdp(const void *config, struct daemon_finding *ret)
 {
     const struct pcscf_config *c = config;
 
-    return c->pdp ? daemon_check_peer("pdp.address", &c->pdp_address, ret) : 0;
+    return c->pdp ? daemon_check_peer("pdp.address", &c->pdp_address, ret)
+                  : not_needed(ret, "pdp.enabled is false");
+}
+
+static int check_edge(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+
+    return c->media ? daemon_check_answer("media.edge", &c->mw, &c->edge,
+                                          SPAN("selftest d7:command4:pinge"), ret)
+                    : not_needed(ret, "media.anchor is false");
+}
+
+/* A name is for DNS, which is asked for each registration. */
+static int check_core(const void *config, struct daemon_finding *ret)
+{
+    const struct pcscf_config *c = config;
+    struct sip_uri uri;
+    struct addr a;
+
+    if (sip_uri_split(span_str(c->core), &uri) != 0 ||
+        addr_parse_ip(uri.host, uri.port ? uri.port : 5060, &a) != 0)
+        return not_needed(ret, "mw.core is no address: DNS finds the core");
+    return daemon_check_peer("mw.core", &a, ret);
 }
 
 static const struct daemon_check checks[] = {
-    {"ports", true, check_ports},
-    {"CAP_NET_ADMIN", true, check_capability},
-    {"kernel ESP", true, check_esp},
-    {"PDP", false, check_pdp},
+    {"ports", true, check_ports},    {"CAP_NET_ADMIN", true, check_capability},
+    {"kernel ESP", true, check_esp}, {"PDP", false, check_pdp},
+    {"edge", false, check_edge},     {"core", false, check_core},
 };
 
 /* ---- start ------------------------------------------------------------------------------------ */

@@ -36,6 +36,25 @@ logged() {
     return 1
 }
 
+# ---- the self-test: what is not there, and what is not needed ----
+# tested PATTERN: all the P-CSCF's self-test says.
+tested() {
+    local said
+    said=$("$TESTBED_BIN/pcscf" --self-test --config pcscf.yaml 2>&1)
+    # shellcheck disable=SC2053  # the pattern is one
+    [[ $said == $1 ]] || {
+        echo "$said"
+        return 1
+    }
+}
+net=$TESTBED_NET
+holds "what is not needed is not called ok" tested "*CAP_NET_ADMIN: not needed: security.ipsec is false
+*kernel ESP: not needed: security.ipsec is false*"
+holds "peers that are not there are named" tested "*PDP: missing: pdp.address (*): nobody answers at TCP $net.30:3868:*
+    start it, *edge: missing: media.edge (*): nobody answers at UDP $net.35:2223: Connection refused
+    start it, *core: missing: mw.core (*): nobody answers at TCP $net.20:6060:*
+    start it, *"
+
 # ---- realm, and nothing else, makes it another network ----
 realm=ims.mnc099.mcc999.3gppnetwork.org
 for p in pdp edge scscf pcscf; do
@@ -89,6 +108,7 @@ holds "a format that is none" asked 2 "imsctl: no format 'xml'*" cdr export --fo
 holds "no call yet" asked 1 "imsctl: no call was recorded yet*" ladder
 holds "all options with what they take" asked 0 "*cdr export *--after VALUE*      icid          only of this call*" \
     --role scscf commands
+holds "the P-CSCF found its peers" asked 0 "*PDP * ok *edge * ok *core * ok *" --role pcscf selftest
 holds "four run" asked 0 "-- edge*-- pcscf*-- pdp*-- scscf*" status
 
 testbed_stop edge || failed=$((failed + 1))
