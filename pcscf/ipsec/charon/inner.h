@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pcscf/ipsec/charon, private: what is said between the processes, and the worker's two hands.
  *
- *   daemon (charon.c) ── socket pair ── worker (worker.c) ─┬─ kernel.c  libcharon's kernel-netlink
+ *   daemon (daemon.h) ── socket pair ── worker (worker.c) ─┬─ kernel.c  libcharon's kernel-netlink
  *                                          ↑ forks         └─ xfrm.c    netlink where libcharon has
  *                                       keeper (worker.c)               no call for it
  *
