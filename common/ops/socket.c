@@ -4,6 +4,7 @@
 #include "common/ops/inner.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -27,6 +28,7 @@ struct client {
     struct loop_timer idle;
     struct ops_request *request; /* asked, not answered */
     bool running, closing;       /* in client_run; gone when it returns, or when all is sent */
+    bool on_spare;               /* it has the descriptor that was kept for operators */
     char *in;
     size_t n_in, cap_in;
     char *out;
@@ -41,7 +43,21 @@ struct ops_socket {
     struct loop_fd *watch;
     struct list clients;
     unsigned n_clients;
+    int spare; /* a descriptor kept for an operator who looks why there are no more; -1 = in use */
+    struct loop_timer pause;
 };
+
+static void spare_take(struct ops_socket *s)
+{
+    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC); /* if not now, at the next chance */
+}
+
+static void spare_give(struct ops_socket *s)
+{
+    if (s->spare >= 0)
+        (void)close(s->spare); /* makes room for who is accepted next */
+    s->spare = -1;
+}
 
 /* ---- clients ---- */
 
@@ -53,6 +69,8 @@ static void client_free(struct client *c)
     loop_timer_stop(s->ops->loop, &c->idle);
     loop_fd_unwatch(c->watch);
     (void)close(c->fd); /* nothing is lost that the client still wants */
+    if (c->on_spare)
+        spare_take(s);
     list_del(&c->item);
     free(c->in);
     free(c->out);
@@ -184,15 +202,18 @@ static void on_idle(struct loop_timer *t, void *ctx)
     client_free(ctx);
 }
 
-static void client_new(struct ops_socket *s, int fd)
+static void client_new(struct ops_socket *s, int fd, bool on_spare)
 {
     struct client *c = calloc(1, sizeof(*c));
     if (!c || loop_fd_watch(s->ops->loop, fd, LOOP_READ, on_client, c, &c->watch) < 0) {
         free(c);
         (void)close(fd); /* the client sees the end of the connection */
+        if (on_spare)
+            spare_take(s);
         return;
     }
     c->socket = s;
+    c->on_spare = on_spare;
     c->fd = fd;
     loop_timer_init(&c->idle, on_idle, c);
     loop_timer_start(s->ops->loop, &c->idle, IDLE_TIME);
@@ -202,15 +223,43 @@ static void client_new(struct ops_socket *s, int fd)
 
 /* ---- listening ---- */
 
+static void on_pause(struct loop_timer *t, void *ctx)
+{
+    struct ops_socket *s = ctx;
+    (void)t;
+    (void)loop_fd_change(s->watch, s->n_clients < s->o.clients ? LOOP_READ : 0); /* as above */
+}
+
+/* -1: nobody waits, or nobody can be taken now. */
+static int client_accept(struct ops_socket *s, bool *ret_on_spare)
+{
+    int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
+        return fd;
+    if (s->spare >= 0) {
+        spare_give(s);
+        fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            *ret_on_spare = true;
+        else
+            spare_take(s);
+        return fd;
+    }
+    (void)loop_fd_change(s->watch, 0); /* who waits would wake us for nothing, again and again */
+    loop_timer_start(s->ops->loop, &s->pause, SEC);
+    return -1;
+}
+
 static void on_listener(struct loop_fd *w, unsigned events, void *ctx)
 {
     struct ops_socket *s = ctx;
     (void)events;
     while (s->n_clients < s->o.clients) {
-        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        bool on_spare = false;
+        int fd = client_accept(s, &on_spare);
         if (fd < 0)
             return;
-        client_new(s, fd);
+        client_new(s, fd, on_spare);
     }
     (void)loop_fd_change(w, 0); /* the rest waits in the backlog; stopping a poll cannot fail */
 }
@@ -277,6 +326,8 @@ int ops_listen(struct ops *o, const struct ops_socket_options *options)
     s->o.line = s->o.line ? s->o.line : LINE_DEFAULT;
     s->o.answer = s->o.answer ? s->o.answer : ANSWER_DEFAULT;
     list_init(&s->clients);
+    loop_timer_init(&s->pause, on_pause, s);
+    spare_take(s);
     make_dir(options->path);
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int rc = s->fd < 0 ? -errno : bind_path(s->fd, options->path, s->o.mode);
@@ -301,6 +352,8 @@ void ops_socket_free(struct ops_socket *s)
     {
         client_free(CONTAINER_OF(it, struct client, item));
     }
+    loop_timer_stop(s->ops->loop, &s->pause);
+    spare_give(s);
     loop_fd_unwatch(s->watch);
     if (s->fd >= 0)
         (void)close(s->fd); /* no more clients */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Bad SIP from the wire, into the real P-CSCF (from a phone) and S-CSCF (from the core): each has a clear answer or a
  * counted drop, and afterwards everything is as it was. */
+#define _GNU_SOURCE /* prlimit */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -334,6 +336,48 @@ static void one_source_has_its_share_of_connections(void)
                              "pcscf_transport_total{event=\"connections_refused_source\"}") >= 16);
 }
 
+/* CPU time, in hundredths of a second. */
+static long cpu_ticks(const struct program *p)
+{
+    char path[64], line[1024] = "";
+    unsigned long user = 0, system = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)p->pid);
+    f = fopen(path, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), f));
+    (void)fclose(f);
+    CU_ASSERT_EQUAL(sscanf(strrchr(line, ')') + 1,
+                           " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+                    2);
+    return (long)(user + system);
+}
+
+/* Whoever is known is served on, an operator can look, and the loop does not turn in vain. */
+static void without_descriptors_nobody_is_kept_waiting_but_new_connections(void)
+{
+    struct rlimit all, few;
+    int fds[60];
+    long ticks;
+
+    CU_ASSERT_EQUAL_FATAL(prlimit(pcscf.pid, RLIMIT_NOFILE, NULL, &all), 0);
+    few = (struct rlimit){program_files(&pcscf) + 10, all.rlim_max};
+    CU_ASSERT_EQUAL_FATAL(prlimit(pcscf.pid, RLIMIT_NOFILE, &few, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = wire_tcp(170, GM, 5060);
+    CU_ASSERT(house_serves());
+    ticks = cpu_ticks(&pcscf);
+    for (int64_t until = program_clock() + 500; program_clock() < until;)
+        program_pause();
+    CU_ASSERT(cpu_ticks(&pcscf) - ticks < 20);
+    CU_ASSERT(house_serves());
+    CU_ASSERT_EQUAL_FATAL(prlimit(pcscf.pid, RLIMIT_NOFILE, &all, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(fds); i++)
+        (void)close(fds[i]);
+    CU_ASSERT(house_serves());
+}
+
 static int trickles[2] = {-1, -1};
 
 /* One octet at a time is slow, but good; one that stops in the middle is ended (a case below looks). */
@@ -400,6 +444,8 @@ TEST_MAIN("program/sip_input", {"it opens", begin},
           {"a thousand idle connections keep nobody out",
            a_thousand_idle_connections_keep_nobody_out},
           {"one source has its share of connections", one_source_has_its_share_of_connections},
+          {"without descriptors nobody is kept waiting but new connections",
+           without_descriptors_nobody_is_kept_waiting_but_new_connections},
           {"a message that does not go on is ended", a_message_that_does_not_go_on_is_ended},
           {"bad messages were counted", bad_messages_were_counted},
           {"everything is as it was", everything_is_as_it_was}, {"it closes", house_close})
