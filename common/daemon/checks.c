@@ -3,10 +3,13 @@
 #include "common/daemon/inner.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void daemon_find(struct daemon_finding *f, const char *remedy, const char *fmt, ...)
@@ -103,6 +106,21 @@ int daemon_check_capability(unsigned capability, const char *name, struct daemon
                    name);
     daemon_find(ret, remedy, "the process lacks %s", name);
     return -EPERM;
+}
+
+void daemon_drop_capability(unsigned capability)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    uint32_t bit = 1u << capability % 32;
+    /* A program that root starts would have it again. Only root may say so, and need. */
+    (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    if (syscall(SYS_capget, &header, data) != 0)
+        return;
+    data[capability / 32].effective &= ~bit;
+    data[capability / 32].permitted &= ~bit;
+    data[capability / 32].inheritable &= ~bit; /* the ambient one goes with it */
+    (void)syscall(SYS_capset, &header, data);  /* giving up is always allowed */
 }
 
 int daemon_check_bind(const char *option, const struct addr *a, int socktype,

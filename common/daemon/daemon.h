@@ -90,6 +90,9 @@ void daemon_fail(struct daemon *d, const struct daemon_finding *finding);
 
 /* 0, or -EPERM with the remedy, when the process lacks a capability (CAP_NET_ADMIN ...). */
 int daemon_check_capability(unsigned capability, const char *name, struct daemon_finding *ret);
+/* Gives a capability up for good, for this thread and what it will start; in fork_children, once the
+ * child that needs it has been forked. */
+void daemon_drop_capability(unsigned capability);
 /* Can the address of this option be bound with this protocol (SOCK_STREAM, SOCK_DGRAM)? Says who is
  * in the way: port taken, address not on this machine, privileged port. */
 int daemon_check_bind(const char *option, const struct addr *a, int socktype,

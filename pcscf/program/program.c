@@ -92,6 +92,7 @@ static int fork_children(const void *config, void **ret_early, struct daemon_fin
                     "the IPsec process cannot be started: %s", strerror(-rc));
         return rc;
     }
+    daemon_drop_capability(CAP_NET_ADMIN); /* what reads others' messages has none of it */
     *ret_early = charon;
     return 0;
 }

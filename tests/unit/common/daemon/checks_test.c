@@ -91,6 +91,19 @@ static void a_peer_that_answers_no_datagram_is_said(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(f.remedy, "start it"));
 }
 
+static void a_capability_that_was_dropped_is_gone(void)
+{
+    struct daemon_finding f = {.option = NULL};
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        daemon_drop_capability(12); /* CAP_NET_ADMIN */
+        _exit(daemon_check_capability(12, "CAP_NET_ADMIN", &f) == -EPERM ? 0 : 1);
+    }
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
 static void a_directory_is_made_or_its_trouble_said(void)
 {
     struct daemon_finding f;
@@ -126,5 +139,6 @@ TEST_MAIN("common/daemon/checks", {"a port that is taken is said", a_port_that_i
           {"an address that is not here is said", an_address_that_is_not_here_is_said},
           {"a peer that answers no datagram is said", a_peer_that_answers_no_datagram_is_said},
           {"a peer that does not answer is said", a_peer_that_does_not_answer_is_said},
+          {"a capability that was dropped is gone", a_capability_that_was_dropped_is_gone},
           {"a directory is made, or its trouble said", a_directory_is_made_or_its_trouble_said},
           {"ESP is there, or the remedy is said", esp_is_there_or_the_remedy_is_said})
