@@ -79,6 +79,12 @@ asked() {
         return 1
     }
 }
+versions() {
+    local p
+    for p in pcscf scscf pdp edge imsctl ue; do
+        [[ $("$TESTBED_BIN/$p" --version) == "$p (Portcullis) "[0-9]* ]] && "$TESTBED_BIN/$p" -h | grep -q -- --version || return 1
+    done
+}
 alice=(--impi alice@$realm --password pw)
 holds "help is help" asked 0 "imsctl: asks*--media audio,video,text,other*Exit status:*" -h
 holds "an unknown command is named, once" asked 2 "imsctl: there is no command 'frob'
@@ -108,6 +114,7 @@ holds "a format that is none" asked 2 "imsctl: no format 'xml'*" cdr export --fo
 holds "no call yet" asked 1 "imsctl: no call was recorded yet*" ladder
 holds "all options with what they take" asked 0 "*cdr export *--after VALUE*      icid          only of this call*" \
     --role scscf commands
+holds "each program says its version" versions
 holds "the P-CSCF found its peers" asked 0 "*PDP * ok *edge * ok *core * ok *" --role pcscf selftest
 holds "four run" asked 0 "-- edge*-- pcscf*-- pdp*-- scscf*" status
 

@@ -27,7 +27,7 @@ static const char help[] =
     "  imsctl ladder [NAME] [--messages]  a call, message by message\n"
     "  imsctl --role NAME commands        everything that program can be asked, and what each\n"
     "                                     option takes\n\n"
-    "--json gives the answer as JSON, for programs.\n"
+    "--json gives the answer as JSON, for programs; -h, --help, --version.\n"
     "A value @FILE is the content of the file: keys need not stand on the command line.\n"
     "The control sockets are in /run/portcullis, $PORTCULLIS_RUN or --run-dir.\n"
     "Exit status: 1 refused, 2 wrong use, 3 nobody answers or a program does not run.\n";

@@ -32,6 +32,7 @@ static const char usage[] =
     "  --esp-keys FILE        appends the keys in Wireshark's esp_sa form\n"
     "  --bad-verify --bad-response     misbehave\n"
     "  --fraud N              send N more packets after BYE\n"
+    "  --version, --help, -h\n"
     "commands on standard input: register, deregister, call URI [SECONDS], answer, hangup,\n"
     "  message URI TEXT, quit. Events come one a line on standard output.\n";
 
@@ -137,34 +138,23 @@ struct arguments {
 
 static int parse_arguments(struct ue *ue, struct arguments *a, int argc, char **argv)
 {
-    static const struct option names[] = {{"impi", 1, NULL, 'i'},
-                                          {"impu", 1, NULL, 'u'},
-                                          {"realm", 1, NULL, 'r'},
-                                          {"local", 1, NULL, 'l'},
-                                          {"pcscf", 1, NULL, 'p'},
-                                          {"k", 1, NULL, 'k'},
-                                          {"opc", 1, NULL, 'c'},
-                                          {"op", 1, NULL, 'o'},
-                                          {"sqn", 1, NULL, 's'},
-                                          {"password", 1, NULL, 'w'},
-                                          {"no-ipsec", 0, NULL, 'n'},
-                                          {"transport", 1, NULL, 't'},
-                                          {"algorithms", 1, NULL, 'a'},
-                                          {"port-us", 1, NULL, 'U'},
-                                          {"port-uc", 1, NULL, 'C'},
-                                          {"port", 1, NULL, 'P'},
-                                          {"expires", 1, NULL, 'e'},
-                                          {"t1", 1, NULL, '1'},
-                                          {"answer", 1, NULL, 'A'},
-                                          {"esp-keys", 1, NULL, 'K'},
-                                          {"bad-verify", 0, NULL, 'V'},
-                                          {"bad-response", 0, NULL, 'R'},
-                                          {"fraud", 1, NULL, 'F'},
-                                          {"help", 0, NULL, 'h'},
-                                          {0}};
+    static const struct option names[] = {
+        {"impi", 1, NULL, 'i'},       {"impu", 1, NULL, 'u'},
+        {"realm", 1, NULL, 'r'},      {"local", 1, NULL, 'l'},
+        {"pcscf", 1, NULL, 'p'},      {"k", 1, NULL, 'k'},
+        {"opc", 1, NULL, 'c'},        {"op", 1, NULL, 'o'},
+        {"sqn", 1, NULL, 's'},        {"password", 1, NULL, 'w'},
+        {"no-ipsec", 0, NULL, 'n'},   {"transport", 1, NULL, 't'},
+        {"algorithms", 1, NULL, 'a'}, {"port-us", 1, NULL, 'U'},
+        {"port-uc", 1, NULL, 'C'},    {"port", 1, NULL, 'P'},
+        {"expires", 1, NULL, 'e'},    {"t1", 1, NULL, '1'},
+        {"answer", 1, NULL, 'A'},     {"esp-keys", 1, NULL, 'K'},
+        {"bad-verify", 0, NULL, 'V'}, {"bad-response", 0, NULL, 'R'},
+        {"fraud", 1, NULL, 'F'},      {"version", 0, NULL, 'v'},
+        {"help", 0, NULL, 'h'},       {0}};
     struct ue_options *o = &ue->options;
 
-    for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
         switch (c) {
         case 'i':
             o->impi = optarg;
@@ -237,6 +227,9 @@ static int parse_arguments(struct ue *ue, struct arguments *a, int argc, char **
         case 'F':
             ue->call.fraud_packets = (unsigned)strtoul(optarg, NULL, 10);
             break;
+        case 'v':
+            puts("ue (Portcullis) " PORTCULLIS_VERSION);
+            exit(0);
         case 'h':
             fputs(usage, stdout);
             exit(0);
