@@ -345,6 +345,7 @@ void scscf_commands_status(struct daemon *d, void *role, json_t *status)
     struct scscf_program *p = role;
     const struct calls_counters *c = calls_counters(scscf_calls(p->scscf));
     struct charging_spool_stats spool;
+    struct subscribers_stats subscribers;
 
     (void)d;
     charging_spool_stats_get(p->spool, &spool);
@@ -358,6 +359,9 @@ void scscf_commands_status(struct daemon *d, void *role, json_t *status)
     (void)json_object_set_new(status, "calls_noted", json_integer((json_int_t)spool.noted));
     (void)json_object_set_new(status, "calls_not_noted", json_integer((json_int_t)spool.not_noted));
     (void)json_object_set_new(status, "calls_recovered", json_integer((json_int_t)spool.recovered));
+    subscribers_stats_get(p->subscribers, &subscribers);
+    (void)json_object_set_new(status, "subscribers_disk",
+                              json_string(subscribers.disk_refuses ? "refuses" : "accepts"));
     (void)json_object_set_new(status, "cdr_disk",
                               json_string(spool.disk_refuses ? "refuses" : "accepts"));
 }

@@ -39,7 +39,9 @@ static int open_subscribers(struct scscf_program *p, struct daemon_finding *f)
                                         .auth = p->auth,
                                         .rnd = daemon_rnd(p->daemon),
                                         .avoid_nul_res = p->config->avoid_nul_res,
-                                        .limit = (size_t)p->config->subscribers};
+                                        .limit = (size_t)p->config->subscribers,
+                                        .alarm = scscf_report_subscribers,
+                                        .ctx = p};
     struct subscribers_error error = {0};
     int rc = subscribers_new(p->loop, &config, &p->subscribers, &error);
 

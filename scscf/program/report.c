@@ -22,11 +22,12 @@ enum {
     NOW_DIALOGS,
     NOW_TRANSACTIONS,
     NOW_REFUSES,
-    NOW_CONNECTIONS
+    NOW_CONNECTIONS,
+    NOW_SUBSCRIBERS_REFUSED
 };
-static const char *const now_names[] = {"registrations",    "challenges", "call_halves",
-                                        "records_waiting",  "dialogs",    "transactions",
-                                        "cdr_disk_refuses", "connections"};
+static const char *const now_names[] = {
+    "registrations", "challenges",       "call_halves", "records_waiting",         "dialogs",
+    "transactions",  "cdr_disk_refuses", "connections", "subscribers_disk_refuses"};
 
 #define NAMES(list) .values = list, .n_values = ARRAY_LEN(list)
 static const struct obs_metric metrics[] = {
@@ -61,6 +62,7 @@ static void collect(void *ctx)
     const struct calls_counters *c = calls_counters(scscf_calls(p->scscf));
     const struct sip_layer_counters *l = sip_layer_counters(scscf_layer(p->scscf));
     const struct sip_transport_counters *t = sip_transport_counters(scscf_transport(p->scscf));
+    struct subscribers_stats subscribers;
     struct charging_spool_stats spool;
     unsigned i = 0;
 
@@ -91,6 +93,8 @@ static void collect(void *ctx)
     obs_set(p->metrics, M_NOW, NOW_CALLS, (int64_t)c->alive);
     obs_set(p->metrics, M_NOW, NOW_RECORDS, scscf_records_waiting(p));
     charging_spool_stats_get(p->spool, &spool);
+    subscribers_stats_get(p->subscribers, &subscribers);
+    obs_set(p->metrics, M_NOW, NOW_SUBSCRIBERS_REFUSED, subscribers.disk_refuses);
     obs_set(p->metrics, M_NOW, NOW_CONNECTIONS, (int64_t)t->connections);
     obs_set(p->metrics, M_NOW, NOW_REFUSES, spool.disk_refuses);
     obs_set(p->metrics, M_NOW, NOW_DIALOGS, (int64_t)scscf_dialogs(p->scscf));
@@ -162,6 +166,19 @@ void scscf_report_disk(void *ctx, const struct charging_alarm *alarm)
                 OBS_TEXT("remedy", alarm->remedy));
     else
         OBS_LOG(p->log, OBS_NOTICE, "cdr.disk_accepts", OBS_TEXT("what", alarm->text));
+}
+
+void scscf_report_subscribers(void *ctx, const struct subscribers_error *error)
+{
+    struct scscf_program *p = ctx;
+
+    if (error->code)
+        OBS_LOG(p->log, OBS_ERROR, "subscribers.disk_refuses", OBS_TEXT("what", error->text),
+                OBS_TEXT("remedy", error->remedy),
+                OBS_TEXT("effect", "phones with a card are refused after some registrations"));
+    else
+        OBS_LOG(p->log, OBS_NOTICE, "subscribers.disk_accepts",
+                OBS_TEXT("what", "sequence numbers are written again"));
 }
 
 /* ---- the recorder ----------------------------------------------------------------------------- */

@@ -38,6 +38,8 @@ struct subscribers {
     struct store *store;
     struct map by_impi, by_impu;
     struct subscribers_stats stats;
+    void (*alarm)(void *ctx, const struct subscribers_error *error);
+    void *ctx;
 };
 
 /* ---- index.c ---- */

@@ -41,13 +41,28 @@ static int write_run(struct store_request *r, struct store_db *db)
     return store_exec(st);
 }
 
+/* Told once, not for each phone. */
+static void disk_said(struct subscribers *s, int rc, const struct store_error *error)
+{
+    struct subscribers_error e = {0};
+
+    if (s->stats.disk_refuses == (rc != 0))
+        return;
+    s->stats.disk_refuses = rc != 0;
+    if (rc)
+        error_of_store(&e, error);
+    if (s->alarm)
+        s->alarm(s->ctx, &e);
+}
+
 static void write_done(struct store_request *r, int rc, const struct store_error *error)
 {
     struct sqn_write *w = CONTAINER_OF(r, struct sqn_write, request);
     struct subscribers *s = w->subscribers;
     struct entry *e = w->entry;
 
-    (void)error; /* counted; the next vector tries again, and at the bound the call is refused */
+    /* The next vector tries again, and at the bound the phone is refused. */
+    disk_said(s, rc, error);
     if (rc)
         s->stats.write_errors++;
     else

@@ -195,6 +195,8 @@ int subscribers_new(struct loop *l, const struct subscribers_config *config,
         s->auth = config->auth;
         s->sqn = config->sqn.ind_count ? config->sqn : aka_sqn_default;
         s->avoid_nul_res = config->avoid_nul_res;
+        s->alarm = config->alarm;
+        s->ctx = config->ctx;
         s->limit = config->limit ? config->limit : LIMIT_DEFAULT;
     }
     rc = s ? index_init(s, config->rnd) : -ENOMEM;

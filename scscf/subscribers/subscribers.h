@@ -65,6 +65,10 @@ struct subscribers_config {
     bool avoid_nul_res;        /* see aka_vector_make */
     size_t limit;              /* most subscribers; 0 = 4 000 000 */
     unsigned queue_limit;      /* most writes that wait; 0 = 4096 */
+    /* On the loop: the disk begins (code, text, remedy) and ceases (code 0) to refuse sequence
+     * numbers. Then phones get vectors until their block is used up. May be NULL. */
+    void (*alarm)(void *ctx, const struct subscribers_error *error);
+    void *ctx;
 };
 
 struct subscribers;
@@ -137,6 +141,7 @@ int subscribers_list(struct subscribers *s, struct span after, size_t limit,
 struct subscribers_stats {
     uint64_t vectors, resyncs, sqn_writes, sqn_waits; /* sqn_waits: refused with -EAGAIN */
     uint64_t write_errors;
+    bool disk_refuses;
 };
 void subscribers_stats_get(const struct subscribers *s, struct subscribers_stats *ret_stats);
 

@@ -28,7 +28,7 @@ static int mw = -1;
 static bool busy;              /* the callee */
 static unsigned calls;         /* begun; call n has the ICID "icid-n" */
 static bool unsure[CALLS_MAX]; /* whether it was answered */
-static char cdr[80];
+static char cdr[80], database[96];
 
 /* ---- what the P-CSCF says --------------------------------------------------------------------- */
 
@@ -232,14 +232,17 @@ static void all_are_recorded(unsigned first, unsigned last)
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
+/* The database beside the records, or elsewhere. */
 static void start(const char *options)
 {
+    if (!database[0])
+        snprintf(database, sizeof(database), "%s/scscf.db", place.dir);
     snprintf(cdr, sizeof(cdr), "%s/cdr", place.dir);
     program_start(&scscf, "scscf",
                   "realm: " REALM
-                  "\nmw.address: %s.20:6060\nsubscribers.path: %s/scscf.db\ncdr.directory: %s\n"
+                  "\nmw.address: %s.20:6060\nsubscribers.path: %s\ncdr.directory: %s\n"
                   "cdr.gather_time: 5 ms\ncdr.retry_time: 200 ms\n%s",
-                  place.net, place.dir, cdr, options);
+                  place.net, database, cdr, options);
     for (const char *const *user = (const char *const[]){"alice", "bob", NULL}; *user; user++) {
         char request[256];
         json_t *done;
@@ -265,6 +268,7 @@ static void go(void)
 static void begin(const char *options)
 {
     calls = 0;
+    database[0] = '\0';
     program_place_open();
     start(options);
     go();
@@ -372,6 +376,7 @@ static void disk_mount(const char *options)
 static void begin_on_a_small_disk(void)
 {
     calls = 0;
+    database[0] = '\0';
     program_place_open();
     disk_mount("size=2m");
     start("");
@@ -442,6 +447,71 @@ static void a_start_on_a_full_disk_waits_for_room(void)
     accepts_again();
     all_are_recorded(1, 12);
     end_on_a_small_disk();
+}
+
+static bool add(const char *user)
+{
+    char request[256];
+    json_t *done;
+
+    snprintf(request, sizeof(request),
+             "{\"command\":\"subscriber add\",\"arguments\":{\"impi\":\"%s@" REALM
+             "\",\"impu\":[\"sip:%s@" REALM "\"],\"k\":\"465b5ce8b199b49faa5f0a2ee238a6bc\","
+             "\"opc\":\"cd63cb71954a9f4e48a5994e37a02baf\"}}",
+             user, user);
+    done = program_ask(&scscf, request);
+    json_decref(done);
+    return done != NULL;
+}
+
+/* The status of the answer to a first REGISTER of a phone with a card. */
+static int card_status(const char *user)
+{
+    static unsigned cseq = 1000;
+    char line[512];
+    const char *text;
+
+    snprintf(line, sizeof(line),
+             "Authorization: Digest username=\"%s@" REALM "\",realm=\"" REALM
+             "\",nonce=\"\",uri=\"sip:" REALM "\",response=\"\"\n",
+             user);
+    say_register(user, ++cseq, line);
+    text = hear("SIP/2.0 ");
+    return text ? atoi(text + 8) : 0;
+}
+
+/* No sequence number is promised twice: when the block of a phone is used up and the next cannot be
+ * written, the phone is refused. Who has a password, and calls, go on. */
+static void a_full_disk_under_the_subscribers_is_said_and_survived(void)
+{
+    unsigned challenged = 0;
+
+    calls = 0;
+    program_place_open();
+    disk_mount("size=4m");
+    snprintf(database, sizeof(database), "%s/scscf.db", cdr);
+    start("");
+    go();
+    CU_ASSERT(add("carol"));
+    disk_fill();
+    CU_ASSERT_FALSE(add("dave") && add("erik") && add("fred"));
+    while (challenged < 2000 && card_status("carol") == 401)
+        challenged++;
+    CU_ASSERT(challenged < 2000);
+    CU_ASSERT_EQUAL(card_status("carol"), 503);
+    CU_ASSERT(program_status_is(&scscf, "subscribers_disk", "refuses"));
+    CU_ASSERT(program_says(&scscf, "\"event\":\"subscribers.disk_refuses\""));
+    CU_ASSERT(program_says(&scscf, "make room on the file system of"));
+    register_as("bob");
+    CU_ASSERT_EQUAL(unlink(filler), 0);
+    UNTIL(card_status("carol") == 401, 5000);
+    CU_ASSERT_EQUAL(card_status("carol"), 401);
+    CU_ASSERT(program_status_is(&scscf, "subscribers_disk", "accepts"));
+    CU_ASSERT(add("greta"));
+    CU_ASSERT_EQUAL(program_stop(&scscf), 0);
+    (void)close(mw);
+    CU_ASSERT_EQUAL(umount(cdr), 0);
+    program_place_close();
 }
 
 static void a_read_only_file_system_is_said_at_the_start(void)
@@ -533,6 +603,8 @@ int main(int argc, char **argv)
         {"an end while the disk is full loses nothing",
          an_end_while_the_disk_is_full_loses_nothing},
         {"a start on a full disk waits for room", a_start_on_a_full_disk_waits_for_room},
+        {"a full disk under the subscribers is said and survived",
+         a_full_disk_under_the_subscribers_is_said_and_survived},
         {"a read-only file system is said at the start",
          a_read_only_file_system_is_said_at_the_start},
     };
