@@ -14,6 +14,11 @@ cd "$WORK"
 
 sipp "$PCSCF_IP:5060" -i "$LOCAL_IP" -p 5060 -sf "$here/challenge.xml" -m 1 -nostdin -cid_str 'ipsecphone-%s' \
     "${keys[@]}" -key out "$WORK/challenge" -timeout 20 >sipp1.out 2>&1 || { tail -5 sipp1.out; echo "phone: no usable 401"; exit 1; }
+# sipp does not wait for what it runs.
+for ((i = 0; i < 200; i++)); do
+    [ "$(cat challenge 2>/dev/null | wc -l)" -lt 2 ] || break
+    sleep 0.05
+done
 nonce=$(sed -n 1p challenge | tr -d '\r')
 server=$(sed -n 2p challenge | tr -d '\r')
 echo "Security-Server: $server"
