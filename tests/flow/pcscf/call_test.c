@@ -346,6 +346,52 @@ static void an_edge_that_refuses_refuses_the_call(void)
     world_close();
 }
 
+static void a_silent_edge_is_tolerated_where_policy_says_so(void)
+{
+    open_with_alice(tolerate);
+    w.edge_silent = true;
+    CU_ASSERT_FALSE(call_reaches_core("c8"));
+    world_run(3000);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "INVITE", NULL));
+    CU_ASSERT_EQUAL(w.sessions[SESSION_MEDIA_SILENT], 1);
+    world_close();
+}
+
+static void refused_token(void (*configure)(struct core_options *o), bool ends)
+{
+    open_with_alice(configure);
+    w.token_refused = true;
+    CU_ASSERT_TRUE_FATAL(call_reaches_core("c8"));
+    core_answers("200 OK", sdp_answer);
+    world_run(100);
+    CU_ASSERT_EQUAL(w.sessions[SESSION_TOKEN_REFUSED], 1);
+    CU_ASSERT_EQUAL(only_leg().gate_up, false);
+    CU_ASSERT_EQUAL(peer_take(&w.scscf, "BYE", NULL) != NULL, ends);
+    CU_ASSERT_EQUAL(peer_take(&w.alice.us, "BYE", NULL) != NULL, ends);
+    CU_ASSERT_EQUAL(w.deletes, ends);
+    world_close();
+}
+
+static void an_edge_that_refuses_the_token_ends_the_call(void)
+{
+    refused_token(NULL, true);
+    refused_token(tolerate, false);
+}
+
+static void who_has_deregistered_may_not_call(void)
+{
+    open_with_alice(NULL);
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 0);
+    world_run(20);
+    scscf_accept(peer_take(&w.scscf, "REGISTER", NULL), &w.alice, 0);
+    world_run(50);
+    /* its association lingers for the 200 alone */
+    CU_ASSERT_FALSE(call_reaches_core("c11"));
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_EQUAL(w.sessions[SESSION_UNKNOWN_PHONE], 1);
+    world_close();
+}
+
 static void who_is_not_registered_may_not_call(void)
 {
     world_open(NULL);
@@ -604,25 +650,28 @@ static void a_phone_that_deregisters_loses_its_call(void)
     world_close();
 }
 
-TEST_MAIN("flow/pcscf/call", {"a phone calls", a_phone_calls},
-          {"a phone is called", a_phone_is_called},
-          {"a cancelled call leaves nothing", a_cancelled_call_leaves_nothing},
-          {"a busy callee leaves nothing", a_busy_callee_leaves_nothing},
-          {"a PDP that refuses ends the call", a_pdp_that_refuses_ends_the_call},
-          {"a silent PDP ends the call", a_silent_pdp_ends_the_call},
-          {"a silent PDP is tolerated where policy says so",
-           a_silent_pdp_is_tolerated_where_policy_says_so},
-          {"a silent edge refuses the call", a_silent_edge_refuses_the_call},
-          {"an edge that refuses refuses the call", an_edge_that_refuses_refuses_the_call},
-          {"who is not registered may not call", who_is_not_registered_may_not_call},
-          {"an open challenge carries no call", an_open_challenge_carries_no_call},
-          {"a foreign Route is refused", a_foreign_route_is_refused},
-          {"the phone cannot say who it is", the_phone_cannot_say_who_it_is},
-          {"a made-up dialog is no way around", a_made_up_dialog_is_no_way_around},
-          {"in a dialog its route set counts", in_a_dialog_its_route_set_counts},
-          {"an answer that crosses the CANCEL is no call",
-           an_answer_that_crosses_the_cancel_is_no_call},
-          {"an offer on its way is taken back", an_offer_on_its_way_is_taken_back},
-          {"a revoked token ends the call", a_revoked_token_ends_the_call},
-          {"a P-CSCF that ends ends its calls", a_p_cscf_that_ends_ends_its_calls},
-          {"a phone that deregisters loses its call", a_phone_that_deregisters_loses_its_call})
+TEST_MAIN(
+    "flow/pcscf/call", {"a phone calls", a_phone_calls}, {"a phone is called", a_phone_is_called},
+    {"a cancelled call leaves nothing", a_cancelled_call_leaves_nothing},
+    {"a busy callee leaves nothing", a_busy_callee_leaves_nothing},
+    {"a PDP that refuses ends the call", a_pdp_that_refuses_ends_the_call},
+    {"a silent PDP ends the call", a_silent_pdp_ends_the_call},
+    {"a silent PDP is tolerated where policy says so",
+     a_silent_pdp_is_tolerated_where_policy_says_so},
+    {"a silent edge refuses the call", a_silent_edge_refuses_the_call},
+    {"an edge that refuses refuses the call", an_edge_that_refuses_refuses_the_call},
+    {"a silent edge is tolerated where policy says so",
+     a_silent_edge_is_tolerated_where_policy_says_so},
+    {"an edge that refuses the token ends the call", an_edge_that_refuses_the_token_ends_the_call},
+    {"who is not registered may not call", who_is_not_registered_may_not_call},
+    {"who has deregistered may not call", who_has_deregistered_may_not_call},
+    {"an open challenge carries no call", an_open_challenge_carries_no_call},
+    {"a foreign Route is refused", a_foreign_route_is_refused},
+    {"the phone cannot say who it is", the_phone_cannot_say_who_it_is},
+    {"a made-up dialog is no way around", a_made_up_dialog_is_no_way_around},
+    {"in a dialog its route set counts", in_a_dialog_its_route_set_counts},
+    {"an answer that crosses the CANCEL is no call", an_answer_that_crosses_the_cancel_is_no_call},
+    {"an offer on its way is taken back", an_offer_on_its_way_is_taken_back},
+    {"a revoked token ends the call", a_revoked_token_ends_the_call},
+    {"a P-CSCF that ends ends its calls", a_p_cscf_that_ends_ends_its_calls},
+    {"a phone that deregisters loses its call", a_phone_that_deregisters_loses_its_call})

@@ -272,24 +272,26 @@ static void a_new_challenge_replaces_the_set(void)
 
     world_open(NULL);
     phone_is_registered(&w.alice);
-    /* Another client port: 31000 is in use (TS 33.203 7.1). */
-    {
+    /* More of them than there are port_pc: it is not enough to take them in turn. */
+    for (unsigned i = 0; i < 6; i++) {
         char client[512];
 
+        /* Another client port: 31000 is in use (TS 33.203 7.1). */
         snprintf(client, sizeof(client),
-                 "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=3000;spi-s=3001;"
-                 "port-c=32000;port-s=31001");
+                 "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=%u;spi-s=%u;"
+                 "port-c=%u;port-s=31001",
+                 3000 + 2 * i, 3001 + 2 * i, 32000 + i);
         phone_register_protected(&w.alice, w.alice.server, client, 600000);
+        world_run(20);
+        m = peer_take(&w.scscf, "REGISTER", NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        scscf_challenge(m);
+        world_run(20);
+        m = peer_take(&w.alice.us, "SIP/2.0 401", NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+        CU_ASSERT_NOT_EQUAL(ipsec_fake_set(w.fake, 0)->port_pc, ipsec_fake_set(w.fake, 1)->port_pc);
     }
-    world_run(20);
-    m = peer_take(&w.scscf, "REGISTER", NULL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-    scscf_challenge(m);
-    world_run(20);
-    m = peer_take(&w.alice.us, "SIP/2.0 401", NULL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
-    CU_ASSERT_NOT_EQUAL(ipsec_fake_set(w.fake, 0)->port_pc, ipsec_fake_set(w.fake, 1)->port_pc);
     world_close();
 }
 

@@ -77,7 +77,7 @@ static void on_ng(struct peer *p, const char *text, const struct addr *from, voi
     if (w.edge_silent || (w.edge_ponders && strncmp(command, "authorize", n) == 0))
         return;
     buf_fmt(&b, "%.*s ", (int)cookie, text);
-    if (w.edge_refuses) {
+    if (w.edge_refuses || (w.token_refused && strncmp(command, "authorize", 9) == 0)) {
         buf_puts(&b, "d12:error-reason7:no room6:result5:errore");
     } else if ((given = dict_value(text, "sdp", &n))) {
         snprintf(w.edge_heard, sizeof(w.edge_heard), "%.*s", (int)n, given);

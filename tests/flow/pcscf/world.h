@@ -38,6 +38,7 @@ struct world {
     /* the edge: what it was asked, and how it behaves */
     unsigned offers, answers, authorizes, deletes;
     bool edge_silent, edge_refuses, edge_ponders; /* ponders: no word to authorize */
+    bool token_refused;                           /* by the edge */
     char edge_heard[4096];                        /* the last description */
     /* the PDP */
     struct diameter *af, *pdp;

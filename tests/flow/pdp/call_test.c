@@ -316,6 +316,23 @@ static void a_call_from_aar_to_str(void)
     world_close(&w);
 }
 
+static void a_session_is_its_own_nodes_alone(void)
+{
+    struct world w;
+    struct outcome call;
+
+    world_open(&w, "");
+    call = granted_call(&w);
+    /* thief -> pdp  AAR and STR of the af's session */
+    CU_ASSERT_EQUAL(send_and_wait(&w, w.thief, aar("af;1", RX_FINAL, RX_DISABLED)),
+                    DIAMETER_UNKNOWN_SESSION_ID);
+    CU_ASSERT_EQUAL(w.last.n_token, 0);
+    CU_ASSERT_EQUAL(ends(&w, w.thief, DIAMETER_APP_RX, "af;1"), DIAMETER_UNKNOWN_SESSION_ID);
+    CU_ASSERT_EQUAL(edge_asks(&w, &call), DIAMETER_SUCCESS);
+    CU_ASSERT_EQUAL(w.last.n_permitted, 2);
+    world_close(&w);
+}
+
 static void an_edge_that_keeps_its_gates_after_the_call_is_told(void)
 {
     struct world w;
@@ -638,6 +655,7 @@ static void losing_every_third_message_no_token_outlives_its_call(void)
 }
 
 TEST_MAIN("pdp/call", {"a call from AAR to STR", a_call_from_aar_to_str},
+          {"a session is its own node's alone", a_session_is_its_own_nodes_alone},
           {"an edge that keeps its gates after the call is told",
            an_edge_that_keeps_its_gates_after_the_call_is_told},
           {"the phone called has a token before it answers",

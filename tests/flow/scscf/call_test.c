@@ -429,6 +429,43 @@ static void we_are_no_relay_for_strangers(void)
     world_close();
 }
 
+static void a_dialog_is_ended_by_its_own_parties_only(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    /* somebody who knows all of it, and does not come by our Record-Route */
+    peer_say(&w.px, &w.s,
+             "BYE sip:bob@192.0.2.102:5062 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bKy\nMax-Forwards: 60\n"
+             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: c1\nCSeq: 7 BYE\n");
+    world_run(100);
+    CU_ASSERT(is(peer_take(&w.px, "SIP/2.0", NULL), "SIP/2.0 481"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "BYE", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->alive, 2);
+    CU_ASSERT_EQUAL(world_records(c, 4), 0);
+    world_close();
+}
+
+static void a_request_that_came_by_too_often_is_a_loop(void)
+{
+    char lines[1500];
+    struct buf b = BUF_ON(lines);
+
+    open_registered(NULL);
+    for (unsigned i = 0; i < 8; i++)
+        buf_fmt(&b, "Via: SIP/2.0/UDP 192.0.2.20:6060;branch=z9hG4bKl%u\n", i);
+    buf_puts(&b, "Route: " ROUTE_ORIG "\nMax-Forwards: 60\nP-Asserted-Identity: <" ALICE ">\n"
+                 "Contact: <sip:alice@192.0.2.101:5062>\n");
+    buf_putc(&b, '\0');
+    world_request(&w.pa, "INVITE", BOB, "c1", lines);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 4", NULL), "SIP/2.0 482"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->opened, 0);
+    world_close();
+}
+
 static void a_made_up_dialog_carries_nothing(void)
 {
     static const char *const methods[] = {"INVITE", "MESSAGE", "BYE", "INFO", "REFER"};
@@ -572,19 +609,25 @@ static void requests_in_the_dialog_pass_both_ways(void)
 
 static void a_lost_dialog_ends_the_call(void)
 {
+    static const char *const answers[] = {"481 Call/Transaction Does Not Exist",
+                                          "408 Request Timeout"}; /* RFC 3261 12.2.1.2 */
     struct cdr c[4];
     const char *m;
 
-    open_registered(NULL);
-    answered_call("c1", BOBS_CONTACT);
-    world_in_dialog(&w.pa, "UPDATE", "c1", 2, true);
-    m = peer_take(&w.pb, "UPDATE", NULL);
-    CU_ASSERT_FATAL(is(m, "UPDATE"));
-    peer_answer(&w.pb, &w.s, m, "481 Call/Transaction Does Not Exist", "b", "", NULL);
-    world_run(100);
-    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
-    ASSERT_SPAN_EQ(c[0].reason, "dialog lost");
-    world_close();
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        open_registered(NULL);
+        answered_call("c1", BOBS_CONTACT);
+        world_in_dialog(&w.pa, "UPDATE", "c1", 2, true);
+        m = peer_take(&w.pb, "UPDATE", NULL);
+        CU_ASSERT_FATAL(is(m, "UPDATE"));
+        peer_answer(&w.pb, &w.s, m, answers[i], "b", "", NULL);
+        world_run(100);
+        CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+        ASSERT_SPAN_EQ(c[0].reason, "dialog lost");
+        world_run(120000);
+        CU_ASSERT_EQUAL(scscf_dialogs(w.scscf), 0);
+        world_close();
+    }
 }
 
 static void an_orphan_is_ended_by_its_session_timer(void)
@@ -616,6 +659,20 @@ static void an_orphan_is_ended_by_its_session_timer(void)
     world_run(200000);
     CU_ASSERT(scscf_is_idle(w.scscf));
     CU_ASSERT_EQUAL(scscf_dialogs(w.scscf), 0);
+    world_close();
+}
+
+static void a_call_that_is_never_refreshed_is_ended(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT "Session-Expires: 90;refresher=uac\n");
+    world_run(89000);
+    CU_ASSERT_PTR_NULL(peer_take(&w.pa, "BYE", NULL));
+    world_run(2000);
+    CU_ASSERT(is(peer_take(&w.pa, "BYE", NULL), "BYE"));
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
     world_close();
 }
 
@@ -691,6 +748,23 @@ static void more_calls_than_allowed_are_refused(void)
     CU_ASSERT_FATAL(is(m, "SIP/2.0 503"));
     CU_ASSERT(peer_has_header(m, "Retry-After"));
     CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE sip:bob@192.0.2.102:5062 SIP/2.0\r\nc2", NULL));
+    world_close();
+}
+
+static void a_draining_server_begins_no_call_and_ends_those_it_has(void)
+{
+    struct cdr c[4];
+
+    open_registered(NULL);
+    answered_call("c1", BOBS_CONTACT);
+    scscf_drain(w.scscf);
+    world_invite(BOB, "c2", "");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 503", NULL), "SIP/2.0 503"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
+    world_in_dialog(&w.pa, "BYE", "c1", 2, true);
+    CU_ASSERT(is(peer_take(&w.pb, "BYE", NULL), "BYE"));
+    world_run(100);
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
     world_close();
 }
 
@@ -809,11 +883,16 @@ TEST_MAIN(
     {"requests in the dialog pass both ways", requests_in_the_dialog_pass_both_ways},
     {"a lost dialog ends the call", a_lost_dialog_ends_the_call},
     {"an orphan is ended by its session timer", an_orphan_is_ended_by_its_session_timer},
+    {"a call that is never refreshed is ended", a_call_that_is_never_refreshed_is_ended},
     {"no call is longer than allowed", no_call_is_longer_than_allowed},
     {"a call is not forgotten before its record is on the disk",
      a_call_is_not_forgotten_before_its_record_is_on_the_disk},
     {"shutdown closes the records of calls", shutdown_closes_the_records_of_calls},
     {"more calls than allowed are refused", more_calls_than_allowed_are_refused},
+    {"a draining server begins no call and ends those it has",
+     a_draining_server_begins_no_call_and_ends_those_it_has},
+    {"a dialog is ended by its own parties only", a_dialog_is_ended_by_its_own_parties_only},
+    {"a request that came by too often is a loop", a_request_that_came_by_too_often_is_a_loop},
     {"a MESSAGE to nobody has the record of its sender",
      a_message_to_nobody_has_the_record_of_its_sender},
     {"a MESSAGE is delivered and recorded", a_message_is_delivered_and_recorded},

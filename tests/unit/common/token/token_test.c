@@ -130,6 +130,13 @@ static void the_key_decides_the_algorithm_not_the_wire(void)
     CU_ASSERT_EQUAL(token_verify(span_of(t.bytes, t.n), &sha, 1900000001, &out), -EACCES);
     sha.keys[0].id = 8;
     CU_ASSERT_EQUAL(token_verify(span_of(t.bytes, t.n), &sha, 1900000001, &out), -ENOKEY);
+    /* nor the length: four octets more behind a right MAC */
+    sha.keys[0].id = 7;
+    CU_ASSERT_EQUAL(token_build(&in, &sha.keys[0], &t), 0);
+    CU_ASSERT_EQUAL(token_verify(span_of(t.bytes, t.n), &sha, 1900000001, &out), 0);
+    t.bytes[t.n - 39] = 44; /* the attribute's length: 4 of head, 4 of key id, 32 of MAC */
+    memset(t.bytes + t.n, 0, 4);
+    CU_ASSERT_EQUAL(token_verify(span_of(t.bytes, t.n + 4u), &sha, 1900000001, &out), -EACCES);
 }
 
 static void keys_change_over_at_the_midpoint_of_their_overlap(void)
