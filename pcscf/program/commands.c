@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What imsctl can ask a P-CSCF. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "pcscf/program/program.h"
@@ -37,17 +38,20 @@ static json_t *security_of(const struct program *p, const struct binding *b)
     LIST_EACH(item, &b->sets)
     {
         const struct binding_set *s = CONTAINER_OF(item, struct binding_set, item);
-        char ports[64];
+        const uint32_t spis[] = {s->spi_uc, s->spi_us, s->spi_pc, s->spi_ps};
+        char ports[64], spi[ARRAY_LEN(spis)][12];
 
+        /* As `ip xfrm state` and Wireshark write them. */
+        for (size_t i = 0; i < ARRAY_LEN(spis); i++)
+            snprintf(spi[i], sizeof(spi[i]), "0x%08" PRIx32, spis[i]);
         snprintf(ports, sizeof(ports), "uc %u us %u pc %u ps %u", s->phone_uc.port,
                  s->phone_us.port, sip_endpoint_local(s->pc)->port,
                  sip_endpoint_local(s->ps)->port);
-        (void)json_array_append_new(
-            sets,
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "state", state_name(s->state), "ports",
-                      ports, "spi_uc", (json_int_t)s->spi_uc, "spi_us", (json_int_t)s->spi_us,
-                      "spi_pc", (json_int_t)s->spi_pc, "spi_ps", (json_int_t)s->spi_ps, "ends_in_s",
-                      (json_int_t)seconds_left(p, s->expires_at)));
+        (void)json_array_append_new(sets, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "state",
+                                                    state_name(s->state), "ports", ports, "spi_uc",
+                                                    spi[0], "spi_us", spi[1], "spi_pc", spi[2],
+                                                    "spi_ps", spi[3], "ends_in_s",
+                                                    (json_int_t)seconds_left(p, s->expires_at)));
     }
     return sets;
 }

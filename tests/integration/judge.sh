@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tests/integration/judge.sh CAPTURE PHONES: tshark judges a capture of tools/lab; ESP is read with CAPTURE.esp_sa.
+# tests/integration/judge.sh CAPTURE PHONES: tshark judges a capture of tools/lab; ESP is read with the profile CAPTURE.wireshark.
 # One line for each thing that must hold; a non-zero status when one does not.
 set -u
 capture=$1 phones=$2
-keys=$capture.esp_sa
+keys=$capture.wireshark/esp_sa
 bad=0
 
 check() { # WHAT GOT WANTED
@@ -28,18 +28,16 @@ at_least() { # WHAT GOT WANTED
     echo "judge: $capture or $keys is missing" >&2
     exit 2
 }
+# The profile as a user has it for what the two ends see; an empty one for what anybody on the wire sees.
 profile=$(mktemp -d)
 trap 'rm -rf "$profile"' EXIT
-export HOME=$profile XDG_CONFIG_HOME=$profile
-mkdir -p "$profile/wireshark"
-cp "$keys" "$profile/wireshark/esp_sa"
+export HOME=$profile
 
-# What anybody on the wire sees; what the two ends see.
-outside() { tshark -n -r "$capture" -o esp.enable_null_encryption_decode_heuristic:FALSE -Y "$1" -T fields "${@:2}" 2>/dev/null; }
-inside() {
-    tshark -n -r "$capture" -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
-        -d udp.port==5062-5066,sip -d tcp.port==5062-5066,sip -Y "$1" -T fields "${@:2}" 2>/dev/null
+outside() {
+    WIRESHARK_CONFIG_DIR=$profile tshark -n -r "$capture" -o esp.enable_null_encryption_decode_heuristic:FALSE \
+        -Y "$1" -T fields "${@:2}" 2>/dev/null
 }
+inside() { WIRESHARK_CONFIG_DIR=$capture.wireshark tshark -n -r "$capture" -Y "$1" -T fields "${@:2}" 2>/dev/null; }
 count() { grep -c . || true; }
 gm='ip.addr==10.46.1.0/24'
 
@@ -66,8 +64,9 @@ check "Security headers on Mw" \
 check "malformed frames" "$(inside '_ws.malformed' -e frame.number -e _ws.col.Info | count)" 0
 check "Diameter frames with errors" "$(inside 'diameter && _ws.expert.severity == 8388608' -e frame.number | count)" 0
 check "SIP frames with errors" "$(inside 'sip && _ws.expert.severity == 8388608' -e frame.number -e _ws.expert.message | count)" 0
-at_least "RTP packets" "$(tshark -n -r "$capture" -o rtp.heuristic_rtp:TRUE -Y 'rtp && udp.port >= 30000 && udp.port < 40000' -T fields -e frame.number 2>/dev/null | count)" 50
-check "RTP packets with errors" "$(tshark -n -r "$capture" -o rtp.heuristic_rtp:TRUE -Y 'rtp && _ws.malformed' -T fields -e frame.number 2>/dev/null | count)" 0
+at_least "RTP packets on the phones' side" "$(inside "rtp && $gm" -e frame.number | count)" 200
+at_least "RTP packets between the two halves" "$(inside "rtp && !($gm)" -e frame.number | count)" 200
+check "RTP packets with errors" "$(inside 'rtp && _ws.malformed' -e frame.number | count)" 0
 
 # ---- one token, the same everywhere ---------------------------------------------------------------------------------------
 hex() { tr -d ':' | tr 'A-F' 'a-f' | tr ',' '\n' | grep . | sort -u; }

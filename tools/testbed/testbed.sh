@@ -117,8 +117,8 @@ testbed_stop() {
         done
         kill -9 "$pid" 2>/dev/null
         wait "$pid" || {
-            bad=1
             echo "$name ended with status $?" >&2
+            bad=1
         }
     done
     return $bad
@@ -150,20 +150,68 @@ testbed_phone() {
     testbed_hear "$n" '^ready' 10
 }
 
+# Without a phone that reads it, the pipe would hold us for ever.
 testbed_say() {
     local n=$1
     shift
+    kill -0 "$(cat "$testbed_run/ue$n.pid" 2>/dev/null)" 2>/dev/null || {
+        echo "phone $n does not run" >&2
+        return 1
+    }
     echo "$*" >"$testbed_run/ue$n.in"
 }
 
-# testbed_hear N REGEX SECONDS [FROM]: waits for an event line at or behind line FROM of the phone's log.
-testbed_hear() {
-    local log=$TESTBED_DIR/phone$1.log i
-    for ((i = 0; i < $3 * 20; i++)); do
-        tail -n "+${4:-1}" "$log" 2>/dev/null | grep -qE "$2" && return 0
-        sleep 0.05
+# testbed_pause SECONDS: a pipe in which nothing ever comes costs no process.
+testbed_pause() {
+    local nothing
+    [ -n "${testbed_never:-}" ] || exec {testbed_never}<> <(:)
+    read -rt "$1" -u "$testbed_never" nothing
+    return 0
+}
+
+# testbed_until SECONDS COMMAND...: repeats it until it holds; non-zero when the time is up.
+testbed_until() {
+    local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/[.,]/}" -lt $end ] || return 1
+        testbed_pause 0.1
     done
-    return 1
+}
+
+# testbed_hear N REGEX SECONDS [FROM [UNLESS]]: waits for an event line at or behind line FROM of the phone's log. Gives up
+# when the time is over, the phone has ended, or a line matches UNLESS. $testbed_heard is the line, or why there is none.
+testbed_hear() {
+    local log=$TESTBED_DIR/phone$1.log end=$((${EPOCHREALTIME/[.,]/} + $3 * 1000000)) line='' part='' at=0 fd alive now status=1
+    testbed_heard="nothing came in $3 s"
+    exec {fd}<>"$log"
+    while :; do
+        now=${EPOCHREALTIME/[.,]/}
+        alive=1
+        kill -0 "$(<"$testbed_run/ue$1.pid")" 2>/dev/null || alive=0
+        while IFS= read -r -u "$fd" part; do
+            line+=$part
+            if [ $((++at)) -ge "${4:-1}" ]; then
+                if [[ $line =~ $2 ]]; then
+                    testbed_heard=$line status=0
+                    break 2
+                elif [ -n "${5:-}" ] && [[ $line =~ $5 ]]; then
+                    testbed_heard=$line
+                    break 2
+                fi
+            fi
+            line=''
+        done
+        line+=$part # what there is of the next line
+        if [ $alive = 0 ]; then
+            testbed_heard="phone $1 has ended"
+            break
+        fi
+        [ "$now" -lt $end ] || break
+        testbed_pause 0.05
+    done
+    exec {fd}<&-
+    return $status
 }
 
 # The next line number of a phone's log: what is heard from here on is new.
@@ -171,20 +219,37 @@ testbed_mark() { echo $(($(wc -l <"$TESTBED_DIR/phone$1.log") + 1)); }
 
 imsctl() { "$TESTBED_BIN/imsctl" --run-dir "$testbed_run" "$@"; }
 
-# testbed_capture FILE: both bridges into one file; testbed_capture_stop ends it.
-testbed_capture() {
-    ip netns exec wire dumpcap -q -i gm -i mw -w "$1" >"$TESTBED_DIR/dumpcap.log" 2>&1 &
-    echo $! >"$testbed_run/dumpcap.pid"
-    local i
-    for ((i = 0; i < 100; i++)); do
-        [ -s "$1" ] && return 0
-        sleep 0.05
-    done
-    echo "the capture did not start: $(tail -1 "$TESTBED_DIR/dumpcap.log")" >&2
-    return 1
+# testbed_tap NAME NAMESPACE DUMPCAP-OPTION...: a capture of some interfaces into $TESTBED_DIR/NAME.pcapng. dumpcap gives up its
+# rights before it opens a file, so the shell opens it.
+testbed_tap() {
+    local name=$1 ns=$2 file=$TESTBED_DIR/$1.pcapng
+    shift 2
+    ip netns exec "$ns" dumpcap -q "$@" -w - >"$file" 2>"$TESTBED_DIR/dumpcap-$name.log" &
+    echo $! >"$testbed_run/dumpcap-$name.pid"
+    testbed_until 10 eval "[ -s '$file' ] || ! kill -0 $! 2>/dev/null"
+    [ -s "$file" ] || {
+        echo "the capture did not start: $(grep -v '^Capturing\|^File:' "$TESTBED_DIR/dumpcap-$name.log" | tail -n 2)" >&2
+        return 1
+    }
 }
 
+# testbed_capture: both bridges, and what the edge sends to itself: when both halves of a call have their media at the same
+# edge, its core address talks to itself, and that never comes to a wire.
+testbed_capture() { testbed_tap wire wire -i gm -i mw && testbed_tap edge edge -i lo -f 'host 10.46.2.37'; }
+
+# testbed_capture_stop FILE: all of it in the order of time.
 testbed_capture_stop() {
-    sleep 0.3 # let dumpcap read what the kernel has queued
-    testbed_stop dumpcap
+    testbed_pause 0.3 # let dumpcap read what the kernel has queued
+    testbed_stop dumpcap-wire dumpcap-edge && mergecap -w - "$TESTBED_DIR/wire.pcapng" "$TESTBED_DIR/edge.pcapng" >"$1"
+}
+
+# testbed_profile DIR: a Wireshark profile that reads the capture: the phones' ESP keys, SIP on the protected ports.
+testbed_profile() {
+    local port
+    mkdir -p "$1" && cp "$TESTBED_DIR/esp_sa" "$1/esp_sa" &&
+        printf 'esp.enable_encryption_decode: TRUE\nesp.enable_authentication_check: TRUE\nrtp.heuristic_rtp: TRUE\n' \
+            >"$1/preferences" &&
+        for port in 5062 5063 5064 5065 5066; do
+            printf 'decode_as_entry: %s.port,%d,(none),SIP\n' udp $port tcp $port
+        done >"$1/decode_as_entries"
 }

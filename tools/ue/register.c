@@ -208,7 +208,8 @@ static bool use_new_set(struct ue *ue)
     }
     if (ue->options.esp_keys)
         ue_xfrm_write_keys(&ue->set, ue->options.esp_keys);
-    ue_event("sa-installed alg=%s ealg=%s spi-uc=%u spi-us=%u spi-pc=%u spi-ps=%u port-uc=%u "
+    ue_event("sa-installed alg=%s ealg=%s spi-uc=0x%08x spi-us=0x%08x spi-pc=0x%08x spi-ps=0x%08x "
+             "port-uc=%u "
              "port-us=%u port-pc=%u port-ps=%u",
              ue->set.alg, ue->set.ealg, ue->set.spi_uc, ue->set.spi_us, ue->set.spi_pc,
              ue->set.spi_ps, ue->set.port_uc, ue->set.port_us, ue->set.port_pc, ue->set.port_ps);
