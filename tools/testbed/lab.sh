@@ -32,7 +32,8 @@ warnings() {
 }
 
 finish() {
-    local n
+    local n all warned=''
+    [ ${#bad[@]} = 0 ] || warned=$(warnings) # before the end has its own
     for ((n = 1; n <= LAB_PHONES; n++)); do testbed_stop "ue$n"; done
     held "the programs end in order" testbed_stop pcscf scscf edge pdp
     if [ -n "$LAB_CAPTURE" ]; then
@@ -41,7 +42,7 @@ finish() {
     fi
     if [ ${#bad[@]} != 0 ]; then
         title "the programs' last warnings"
-        warnings
+        echo "${warned:-none}"
     fi
     echo
     if [ ${#bad[@]} = 0 ]; then
