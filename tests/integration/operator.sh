@@ -119,6 +119,7 @@ holds "the P-CSCF found its peers" asked 0 "*PDP * ok *edge * ok *core * ok *" -
 holds "four run" asked 0 "-- edge*-- pcscf*-- pdp*-- scscf*" status
 
 testbed_stop edge || failed=$((failed + 1))
+holds "as JSON it is null" asked 3 "*\"pcscf\": {*\"edge\": null*" --json status
 holds "who does not run is told" asked 3 "-- pcscf*-- scscf*-- edge
 not running: there is no *run/edge.sock" status
 testbed_set edge.yaml identity edge.ims.example || exit 1

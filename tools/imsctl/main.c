@@ -124,11 +124,18 @@ static void unreadable(const char *wrong)
          wrong ? "@FILE must be a text file of less than 4096 octets" : "");
 }
 
+static void silent(struct question *q, const char *role, const char *path)
+{
+    q->status = nobody(path);
+    if (q->several)
+        (void)json_object_set_new(q->results, role, json_null()); /* missing, too */
+}
+
 static void ask(struct question *q, const char *role, const char *path)
 {
     int fd = imsctl_connect(path);
     if (fd < 0) {
-        q->status = nobody(path);
+        silent(q, role, path);
         return;
     }
     json_t *commands = commands_at(fd);
@@ -139,7 +146,7 @@ static void ask(struct question *q, const char *role, const char *path)
         unreadable(wrong);
         q->status = IMSCTL_USAGE;
     } else if (!answer) {
-        q->status = nobody(path);
+        silent(q, role, path);
     } else if (json_is_true(json_object_get(answer, "ok"))) {
         show(q, role, json_object_get(answer, "result"));
     } else {
