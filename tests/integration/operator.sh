@@ -11,7 +11,7 @@ export TESTBED_BIN=$1 TESTBED_DIR TESTBED_LOCAL=1
 TESTBED_NET=$(testbed_net)
 cd "$TESTBED_DIR" || exit 1
 held=0 failed=0
-trap 'testbed_stop pcscf scscf edge pdp; rm -rf "$TESTBED_DIR"' EXIT
+trap 'testbed_stop alice bob pcscf scscf edge pdp; rm -rf "$TESTBED_DIR"' EXIT
 
 for sample in "$here"/conf/*.yaml; do testbed_config "$sample" >/dev/null; done
 testbed_set pcscf.yaml security.ipsec false && testbed_set pcscf.yaml security.require_ipsec false || exit 1
@@ -107,11 +107,50 @@ holds "identities are a list" asked 0 "*\"impu\": \\[
   \\]*" --json subscriber show tel:+15550001
 holds "the state forbids it: refused" asked 1 "imsctl: subscriber alice@$realm is there already*" \
     subscriber add "${alice[@]}" --impu sip:alice@$realm
+
+holds "no call yet" asked 1 "imsctl: no call was recorded yet*" ladder
+
+# ---- calls: one that comes to nothing, one with media; what is found of them, and what is recorded ----
+# phone NAME LAST: subscriber NAME's, at the address that ends in LAST.
+phone() {
+    mkfifo "$1.in"
+    "$TESTBED_BIN/ue" --impi "$1@$realm" --impu "sip:$1@$realm" --realm $realm --password pw --no-ipsec \
+        --local "$net.$2" --pcscf "$net.10" <>"$1.in" >"$1.log" 2>&1 &
+    echo $! >"$testbed_run/$1.pid"
+    echo register >"$1.in"
+    logged "$1" registered
+}
+imsctl subscriber add --impi bob@$realm --password pw --impu sip:bob@$realm >/dev/null
+holds "alice registers" phone alice 101
+holds "bob registers" phone bob 102
+echo "call tel:+15550002" >alice.in
+holds "nobody has that number" logged alice 404
+holds "the ladder is found by the number" asked 0 "*INVITE tel:+15550002*404 *" ladder tel:+15550002
+echo "call sip:bob@$realm 1" >alice.in
+holds "bob is called" logged pcscf '"event":"session.call_ended"'
+cdrs() { asked 0 "$1" cdr export --format json; }
+recorded() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        cdrs "$1" >/dev/null && return 0
+        sleep 0.1
+    done
+    cdrs "$1"
+}
+holds "the attempt has one record, the call two with its media" recorded "{*\"role_of_node\":0*\"called\":\"tel:+15550002\"*\"sip_status\":404*}
+{*\"role_of_node\":0*\"media\":\\[{\"media\":\"audio\",\"codec\":\"*}
+{*\"role_of_node\":1*\"media\":\\[{\"media\":\"audio\",*}"
+holds "--after goes on behind a record" asked 0 "record_type,*
+sCSCFRecord,2,*
+sCSCFRecord,3,*" cdr export --after 1
+testbed_stop alice bob || failed=$((failed + 1))
+
 holds "any identity names whom to delete" asked 0 "deleted  alice@$realm" subscriber delete tel:+15550001
-holds "records as JSON are records" asked 0 "" --json cdr export
+holds "records as JSON are records" asked 0 "{*}
+{*}
+{*\"crc\":\"*}" --json cdr export
 holds "records as CSV have a head" asked 0 "record_type,sequence,*" cdr export
 holds "a format that is none" asked 2 "imsctl: no format 'xml'*" cdr export --format xml
-holds "no call yet" asked 1 "imsctl: no call was recorded yet*" ladder
 holds "all options with what they take" asked 0 "*cdr export *--after VALUE*      icid          only of this call*" \
     --role scscf commands
 holds "each program says its version" versions
