@@ -401,11 +401,6 @@ enum sip_dialog_state sip_dialog_state(const struct sip_dialog *d)
     return d->state;
 }
 
-struct span sip_dialog_call_id(const struct sip_dialog *d)
-{
-    return d->call_id;
-}
-
 const struct sip_dialog_side *sip_dialog_side(const struct sip_dialog *d, enum sip_side side)
 {
     return &d->side[side];

@@ -81,7 +81,6 @@ int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,
 void sip_dialog_terminate(struct sip_dialog *d);
 
 enum sip_dialog_state sip_dialog_state(const struct sip_dialog *d);
-struct span sip_dialog_call_id(const struct sip_dialog *d);
 const struct sip_dialog_side *sip_dialog_side(const struct sip_dialog *d, enum sip_side side);
 /* Where requests of our own to that side are sent from and to. */
 void sip_dialog_set_hop(struct sip_dialog *d, enum sip_side side, const struct sip_target *hop);

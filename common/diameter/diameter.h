@@ -225,8 +225,7 @@ static inline bool diameter_ok(const struct diameter_answer *a)
     return a->result >= 2000 && a->result < 3000;
 }
 
-/* Names for logs, the ladder and tests: "AAR", "AAA"; "REQUESTED_SERVICE_NOT_AUTHORIZED". */
-const char *diameter_kind_name(enum diameter_kind kind, bool answer);
+/* For logs and tests: "REQUESTED_SERVICE_NOT_AUTHORIZED". */
 const char *diameter_result_name(const struct diameter_answer *a);
 
 /* ---- the port ---- */

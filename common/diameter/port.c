@@ -68,15 +68,6 @@ int diameter_kind_of(struct diameter_head head, enum diameter_kind *ret_kind)
     return -ENOENT;
 }
 
-const char *diameter_kind_name(enum diameter_kind kind, bool answer)
-{
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (commands[i].kind == kind)
-            return answer ? commands[i].answer : commands[i].request;
-    }
-    return "?";
-}
-
 const char *diameter_result_name(const struct diameter_answer *a)
 {
     static const struct {

@@ -6,10 +6,11 @@
 
 #include "common/diameter/inner.h"
 
+#define LATENCY MSEC /* one way, per message */
+
 struct diameter_sim {
     struct sim *sim;
     struct list nodes, packets, flights;
-    uint64_t latency;
     unsigned loss; /* per mille */
     uint32_t next_id;
 };
@@ -94,7 +95,7 @@ static int put_on_wire(struct node *from, uint32_t to, struct flight *flight, st
     *p = (struct packet){
         .net = net, .from = from->id, .to = to, .flight = flight, .call = call, .n = message.n};
     memcpy(p->octets, message.p, message.n);
-    rc = sim_at(net->sim, sim_now(net->sim) + net->latency, arrive, p);
+    rc = sim_at(net->sim, sim_now(net->sim) + LATENCY, arrive, p);
     if (rc) {
         free(p);
         return rc;
@@ -192,11 +193,6 @@ void diameter_sim_silence(struct diameter *node, bool on)
     node_of(node)->silent = on;
 }
 
-void diameter_sim_latency(struct diameter_sim *net, uint64_t us)
-{
-    net->latency = us;
-}
-
 void diameter_sim_loss(struct diameter_sim *net, unsigned per_mille)
 {
     net->loss = per_mille;
@@ -233,7 +229,6 @@ int diameter_sim_new(struct sim *s, struct diameter_sim **ret_net)
     if (!net)
         return -ENOMEM;
     net->sim = s;
-    net->latency = MSEC;
     list_init(&net->nodes);
     list_init(&net->packets);
     list_init(&net->flights);

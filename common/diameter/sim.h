@@ -18,8 +18,6 @@ void diameter_sim_free(struct diameter_sim *net);
  * its connection closing. */
 int diameter_sim_node(struct diameter_sim *net, struct loop *l, const char *identity,
                       const char *realm, struct diameter **ret_node);
-/* One way, per message; default 1 ms. */
-void diameter_sim_latency(struct diameter_sim *net, uint64_t us);
 /* Each message is lost with this probability (0..1000 per mille). */
 void diameter_sim_loss(struct diameter_sim *net, unsigned per_mille);
 /* A silent node stays connected, hears nothing and says nothing. */

@@ -127,16 +127,6 @@ void dns_free(struct dns *d)
     free(d);
 }
 
-int dns_servers(struct net *n, const char *servers)
-{
-    struct dns *d;
-    int rc = dns_get(n, &d);
-
-    if (rc == 0 && ares_set_servers_ports_csv(d->channel, servers) != ARES_SUCCESS)
-        rc = -EINVAL;
-    return rc;
-}
-
 /* ---- questions and answers ---------------------------------------------------------------------- */
 
 static int error_of(int status)

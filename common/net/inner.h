@@ -100,7 +100,6 @@ struct net_impl {
     /* Puts the question (names_open) and answers it later or from within the call. -ENOMEM or the
      * resolver's errno. */
     int (*ask)(struct net_resolve *r, struct name_fact *fact);
-    int (*name_servers)(struct net *n, const char *servers);
 };
 
 struct net {

@@ -515,7 +515,6 @@ int net_new(struct loop *l, struct net **ret_net)
         .tcp_close = tcp_close,
         .rnd = kernel_rnd,
         .ask = dns_ask,
-        .name_servers = dns_servers,
     };
     struct kernel_net *n = calloc(1, sizeof(*n));
 

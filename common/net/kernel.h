@@ -26,7 +26,6 @@ struct kernel_net {
 };
 
 int dns_ask(struct net_resolve *r, struct name_fact *fact);
-int dns_servers(struct net *n, const char *servers);
 void dns_free(struct dns *d);
 
 #endif

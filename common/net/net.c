@@ -100,8 +100,3 @@ const char *net_proto_name(enum net_proto p)
 
     return names[p];
 }
-
-int net_name_servers(struct net *n, const char *servers)
-{
-    return n->impl->name_servers(n, servers);
-}

@@ -109,8 +109,5 @@ struct net_resolve *net_resolve(struct net *n, const struct net_resolve_query *q
                                 void *ctx);
 /* done is not called any more. */
 void net_resolve_cancel(struct net_resolve *r);
-/* "192.0.2.53,[2001:db8::53]:5353" instead of /etc/resolv.conf; before the first name is asked.
- * -EINVAL. Real networks only. */
-int net_name_servers(struct net *n, const char *servers);
 
 #endif

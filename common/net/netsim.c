@@ -564,12 +564,6 @@ static int sim_ask(struct net_resolve *r, struct name_fact *fact)
     return err;
 }
 
-static int sim_name_servers(struct net *n, const char *servers)
-{
-    (void)n, (void)servers;
-    return -ENOTSUP;
-}
-
 /* ---- the network ---- */
 
 static void arrive(void *ctx)
@@ -632,7 +626,6 @@ int net_sim_new(struct wire *w, struct loop *l, struct net **ret_net)
         .tcp_close = tcp_close,
         .rnd = sim_net_rnd,
         .ask = sim_ask,
-        .name_servers = sim_name_servers,
     };
     struct sim_net *n = calloc(1, sizeof(*n));
 

@@ -137,11 +137,6 @@ void sip_edit_append(struct sip_edit *e, enum sip_header id, struct span value)
     insert_line(e, line ? line->end : e->m->headers_end, sip_header_name(id), value);
 }
 
-void sip_edit_append_named(struct sip_edit *e, struct span name, struct span value)
-{
-    insert_line(e, e->m->headers_end, name, value);
-}
-
 void sip_edit_replace(struct sip_edit *e, const struct sip_line *line, struct span value)
 {
     sip_edit_bytes(e, sip_line_value(e->m, line), value);
@@ -207,11 +202,6 @@ void sip_edit_remove_value(struct sip_edit *e, const struct sip_values *at)
         else
             kept++;
     }
-}
-
-void sip_edit_replace_value(struct sip_edit *e, const struct sip_values *at, struct span value)
-{
-    sip_edit_bytes(e, at->value, value);
 }
 
 void sip_edit_remove_token(struct sip_edit *e, enum sip_header id, struct span token)

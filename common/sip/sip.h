@@ -268,13 +268,11 @@ void sip_edit_push(struct sip_edit *e, enum sip_header id, struct span value);
 /* Behind the last line with that id, or at the end of the headers. */
 void sip_edit_append(struct sip_edit *e, enum sip_header id, struct span value);
 /* A header line of any name at the end of the headers. */
-void sip_edit_append_named(struct sip_edit *e, struct span name, struct span value);
 void sip_edit_replace(struct sip_edit *e, const struct sip_line *line, struct span value);
 void sip_edit_remove(struct sip_edit *e, const struct sip_line *line);
 void sip_edit_remove_all(struct sip_edit *e, enum sip_header id);
 /* One value of a comma list: its line goes when it was the only one. */
 void sip_edit_remove_value(struct sip_edit *e, const struct sip_values *at);
-void sip_edit_replace_value(struct sip_edit *e, const struct sip_values *at, struct span value);
 /* Removes a token from a list header (Require: sec-agree); an emptied line goes. */
 void sip_edit_remove_token(struct sip_edit *e, enum sip_header id, struct span token);
 /* Replaces a part of the raw bytes (a parameter inside a value); part must be inside raw. */

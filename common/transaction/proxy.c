@@ -389,7 +389,6 @@ int sip_proxy_add(struct sip_proxy *p, const struct sip_branch_options *o,
     if (!b)
         return -ENOMEM;
     b->p = p;
-    b->user = o->user;
     b->q = o->q;
     b->no_answer = o->no_answer;
     list_init(&b->item);
@@ -447,26 +446,6 @@ void sip_proxy_abort(struct sip_proxy *p, unsigned status, const char *phrase, s
         (void)sip_server_reply(p->server, status, phrase, extra, SPAN_NONE);
     cancel_branches(p, SPAN_NONE);
     proxy_run_later(p);
-}
-
-struct sip_server *sip_proxy_server(const struct sip_proxy *p)
-{
-    return p->server;
-}
-
-void *sip_proxy_ctx(const struct sip_proxy *p)
-{
-    return p->ctx;
-}
-
-void *sip_branch_user(const struct sip_branch *b)
-{
-    return b->user;
-}
-
-struct sip_proxy *sip_branch_proxy(const struct sip_branch *b)
-{
-    return b->p;
 }
 
 const struct sip_flow *sip_branch_flow(const struct sip_branch *b)

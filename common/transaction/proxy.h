@@ -13,7 +13,6 @@ struct sip_branch {
     struct list item;
     struct sip_proxy *p;
     struct sip_client *client; /* NULL once it has ended */
-    void *user;
     struct sip_flow flow;
     enum branch_state state;
     unsigned q;

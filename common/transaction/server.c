@@ -373,11 +373,6 @@ struct sip_server *sip_server_find(const struct sip_layer *l, struct handle h)
     return pool_find(&l->handles, h);
 }
 
-struct sip_layer *sip_server_layer(const struct sip_server *s)
-{
-    return s->x.l;
-}
-
 struct sip_msg *sip_server_request(const struct sip_server *s)
 {
     return s->request;
@@ -386,11 +381,6 @@ struct sip_msg *sip_server_request(const struct sip_server *s)
 const struct sip_flow *sip_server_flow(const struct sip_server *s)
 {
     return &s->flow;
-}
-
-struct sip_proxy *sip_server_proxy(const struct sip_server *s)
-{
-    return s->proxy;
 }
 
 void sip_server_set_user(struct sip_server *s, void *user)

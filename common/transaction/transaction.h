@@ -64,13 +64,10 @@ size_t sip_layer_clients(const struct sip_layer *l);
  * waits 64*T1 for its answer, no longer). */
 struct handle sip_server_handle(const struct sip_server *s);
 struct sip_server *sip_server_find(const struct sip_layer *l, struct handle h);
-struct sip_layer *sip_server_layer(const struct sip_server *s);
 /* The request and where it came from; NULL behind the final response, but a 2xx to an INVITE: there
  * is more to come when it was forked. */
 struct sip_msg *sip_server_request(const struct sip_server *s);
 const struct sip_flow *sip_server_flow(const struct sip_server *s);
-/* NULL unless it is being forwarded. */
-struct sip_proxy *sip_server_proxy(const struct sip_server *s);
 /* The role's pointer. */
 void sip_server_set_user(struct sip_server *s, void *user);
 void *sip_server_user(const struct sip_server *s);
@@ -147,7 +144,6 @@ struct sip_branch_options {
     unsigned q; /* 0-1000; equal ones are tried at once, lower ones after those have failed */
     uint64_t
         no_answer; /* cancel an INVITE branch that has no final after this long; 0 = timer C only */
-    void *user;
 };
 
 /* s must have no final response yet. Max-Forwards 0: -ELOOP, and 483 was sent. */
@@ -169,10 +165,6 @@ struct sip_answer *sip_proxy_held(struct sip_proxy *p);
 void sip_proxy_release(struct sip_proxy *p, enum sip_answer_verdict verdict);
 /* Cancels every branch and answers with this once; held answers are dropped. */
 void sip_proxy_abort(struct sip_proxy *p, unsigned status, const char *phrase, struct span extra);
-struct sip_server *sip_proxy_server(const struct sip_proxy *p); /* NULL once it has ended */
-void *sip_proxy_ctx(const struct sip_proxy *p);
-void *sip_branch_user(const struct sip_branch *b);
-struct sip_proxy *sip_branch_proxy(const struct sip_branch *b);
 /* The target in use, and the flow it went by. */
 const struct sip_flow *sip_branch_flow(const struct sip_branch *b);
 

@@ -54,11 +54,6 @@ struct loop *sip_transport_loop(const struct sip_transport *t)
     return t->loop;
 }
 
-struct net *sip_transport_net(const struct sip_transport *t)
-{
-    return t->net;
-}
-
 void sip_transport_set_guard(struct sip_transport *t, const struct sip_guard *guard, void *ctx)
 {
     t->guard = guard ? *guard : (struct sip_guard){0};

@@ -115,7 +115,6 @@ int sip_transport_new(struct net *net, const struct rnd *rnd,
                       struct sip_transport **ret_transport);
 void sip_transport_free(struct sip_transport *t);
 struct loop *sip_transport_loop(const struct sip_transport *t);
-struct net *sip_transport_net(const struct sip_transport *t);
 /* Copied. */
 void sip_transport_set_guard(struct sip_transport *t, const struct sip_guard *guard, void *ctx);
 /* Who gets every good message (common/transaction sets itself). m is borrowed: sip_msg_ref to keep

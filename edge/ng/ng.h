@@ -91,6 +91,5 @@ int ng_answer(struct ng_server *s, struct handle id, struct span dictionary);
 /* {result: error, error-reason}. */
 void ng_answer_error(struct ng_server *s, struct handle id, const char *reason);
 const struct ng_counters *ng_server_counters(const struct ng_server *s);
-const struct addr *ng_server_local(const struct ng_server *s);
 
 #endif

@@ -294,8 +294,3 @@ const struct ng_counters *ng_server_counters(const struct ng_server *s)
 {
     return &s->counters;
 }
-
-const struct addr *ng_server_local(const struct ng_server *s)
-{
-    return net_udp_local(s->udp);
-}

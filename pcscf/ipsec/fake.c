@@ -21,6 +21,8 @@ struct fake_set {
     struct loop_timer lifetime;
 };
 
+#define LATENCY MSEC /* of the kernel */
+
 struct ipsec_fake {
     struct loop *loop;
     struct list sets; /* oldest first */
@@ -29,7 +31,6 @@ struct ipsec_fake {
     struct ipsec_events events;
     void *events_ctx;
     struct ipsec_fake_totals totals;
-    uint64_t latency;
     uint32_t next_spi;
     int fail_next;
 };
@@ -165,7 +166,7 @@ static int fake_install(void *self, const struct ipsec_set *set, ipsec_done *don
     loop_timer_init(&s->answer, on_answer, s);
     loop_timer_init(&s->count_answer, on_count_answer, s);
     loop_timer_init(&s->lifetime, on_lifetime, s);
-    loop_timer_start(f->loop, &s->answer, f->latency);
+    loop_timer_start(f->loop, &s->answer, LATENCY);
     list_add_tail(&f->sets, &s->item);
     *ret_set = s->handle;
     return 0;
@@ -210,7 +211,7 @@ static int fake_count(void *self, struct handle set, ipsec_counted *done, void *
         return -EBUSY;
     s->counted = done;
     s->counted_ctx = ctx;
-    loop_timer_start(f->loop, &s->count_answer, f->latency);
+    loop_timer_start(f->loop, &s->count_answer, LATENCY);
     return 0;
 }
 
@@ -240,7 +241,6 @@ int ipsec_fake_new(struct loop *l, struct ipsec_fake **ret_fake)
     if (!f)
         return -ENOMEM;
     f->loop = l;
-    f->latency = MSEC;
     f->next_spi = 0x1000;
     f->health = (struct ipsec_health){
         .ready = true, .algs = (1u << IPSEC_ALG_COUNT) - 1, .ealgs = (1u << IPSEC_EALG_COUNT) - 1};
@@ -289,11 +289,6 @@ void ipsec_fake_set_up(struct ipsec_fake *f, bool up)
     }
     if (f->events.on_down)
         f->events.on_down("told to go down", f->events_ctx);
-}
-
-void ipsec_fake_set_latency(struct ipsec_fake *f, uint64_t microseconds)
-{
-    f->latency = microseconds;
 }
 
 void ipsec_fake_set_algorithms(struct ipsec_fake *f, unsigned algorithms, unsigned ealgorithms)

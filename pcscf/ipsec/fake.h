@@ -17,7 +17,6 @@ struct ipsec ipsec_fake_port(struct ipsec_fake *f);
 void ipsec_fake_fail_next(struct ipsec_fake *f, int status);
 /* Down: what is under way fails, installs are refused and on_down is told; up again: on_up. */
 void ipsec_fake_set_up(struct ipsec_fake *f, bool up);
-void ipsec_fake_set_latency(struct ipsec_fake *f, uint64_t microseconds);
 void ipsec_fake_set_algorithms(struct ipsec_fake *f, unsigned algs, unsigned ealgs);
 
 /* What is installed, as a kernel would list it. */

@@ -300,11 +300,6 @@ struct calls *scscf_calls(struct scscf *s)
     return s->calls;
 }
 
-struct subscribers *scscf_subscribers(struct scscf *s)
-{
-    return s->env.subscribers;
-}
-
 size_t scscf_dialogs(const struct scscf *s)
 {
     return sip_dialogs_count(s->dialogs);

@@ -111,7 +111,6 @@ struct sip_transport *scscf_transport(struct scscf *s);
 struct sip_layer *scscf_layer(struct scscf *s);
 struct registrar *scscf_registrar(struct scscf *s);
 struct calls *scscf_calls(struct scscf *s);
-struct subscribers *scscf_subscribers(struct scscf *s);
 size_t scscf_dialogs(const struct scscf *s);
 
 #endif

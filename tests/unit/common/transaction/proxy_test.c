@@ -817,7 +817,7 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         return verdict;
     }
     if (a->m)
-        sip_edit_append_named(a->edit, SPAN("X-Seen"), SPAN("yes"));
+        sip_edit_append(a->edit, SIP_H_SUBJECT, SPAN("seen"));
     return a->status == hold_status ? verdict : SIP_ANSWER_PASS;
 }
 
