@@ -336,6 +336,26 @@ static bool alice_calls_bob(void)
     return m != NULL;
 }
 
+static void alice_acknowledges(void)
+{
+    peer_say(&T.uc, &T.ps,
+             "ACK sip:bob@192.0.2.9:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKa\nRoute: %s\n"
+             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: call\nCSeq: 1 ACK\n"
+             "Max-Forwards: 70\n",
+             route_set(ok, true));
+}
+
+static void alice_says_bye(void)
+{
+    peer_say(&T.uc, &T.ps,
+             "BYE sip:bob@192.0.2.9:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKb\nRoute: %s\n"
+             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: call\nCSeq: 2 BYE\n"
+             "Max-Forwards: 70\n",
+             route_set(ok, true));
+}
+
 static void call_is_answered(void)
 {
     const char *m;
@@ -349,12 +369,7 @@ static void call_is_answered(void)
     m = peer_take(&T.us, "SIP/2.0 200", NULL);
     CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
     snprintf(ok, sizeof(ok), "%s", m);
-    peer_say(&T.uc, &T.ps,
-             "ACK sip:bob@192.0.2.9:5060 SIP/2.0\n"
-             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKa\nRoute: %s\n"
-             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: call\nCSeq: 1 ACK\n"
-             "Max-Forwards: 70\n",
-             route_set(ok, true));
+    alice_acknowledges();
     run(50);
     CU_ASSERT_FATAL(is(peer_take(&T.bob, "ACK", NULL), "ACK"));
 }
@@ -383,12 +398,7 @@ static void two_phones_register_call_and_hang_up(void)
     CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->answered, 2);
     run(5000);
     /* alice hangs up */
-    peer_say(&T.uc, &T.ps,
-             "BYE sip:bob@192.0.2.9:5060 SIP/2.0\n"
-             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKb\nRoute: %s\n"
-             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: call\nCSeq: 2 BYE\n"
-             "Max-Forwards: 70\n",
-             route_set(ok, true));
+    alice_says_bye();
     run(50);
     m = peer_take(&T.bob, "BYE", NULL);
     CU_ASSERT_FATAL(is(m, "BYE"));
@@ -421,6 +431,53 @@ static void the_callee_without_ipsec_hangs_up(void)
     CU_ASSERT_FATAL(is(m, "BYE sip:alice@192.0.2.7:31001"));
     run(100);
     CU_ASSERT_EQUAL(records(), 2);
+    close_all();
+}
+
+/* Phones and servers repeat what is lost (RFC 3261 17, 13.3.1.4): the call is there once, and so are its records. */
+static void a_call_comes_through_a_bad_wire(void)
+{
+    static const struct wire_conditions bad = {
+        .delay = 5 * MSEC, .jitter = 10 * MSEC, .loss = 250, .duplicate = 200, .reorder = 200};
+    bool invited = false, answered = false, acked = false, over = false;
+    const char *m;
+
+    open_all();
+    alice_registers("3600");
+    bob_registers();
+    wire_set(T.wire, &bad);
+    for (unsigned i = 0; i < 20 && !acked; i++) {
+        if (!answered) /* again, until alice hears of it */
+            invited = alice_calls_bob() || invited;
+        if (invited)
+            peer_answer(&T.bob, &T.gm, invite, "200 OK", "b", "Contact: <sip:bob@192.0.2.9:5060>\n",
+                        OFFER);
+        run(1000);
+        if ((m = peer_take(&T.us, "SIP/2.0 200", NULL))) {
+            answered = true;
+            snprintf(ok, sizeof(ok), "%s", m);
+            alice_acknowledges();
+            run(100);
+        }
+        acked = peer_take(&T.bob, "ACK", NULL) != NULL;
+    }
+    CU_ASSERT(acked);
+    for (unsigned i = 0; i < 20 && !over; i++) {
+        alice_says_bye();
+        run(1000);
+        while ((m = peer_take(&T.bob, "BYE", NULL)))
+            peer_answer(&T.bob, &T.gm, m, "200 OK", "b", "", NULL);
+        run(1000);
+        while (!over && (m = peer_take(&T.us, "SIP/2.0 200", NULL)))
+            over = strstr(peer_header(m, "CSeq", 0), "BYE") != NULL;
+    }
+    CU_ASSERT(over);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->opened, 2);
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->answered, 2);
+    CU_ASSERT_EQUAL(records(), 2);
+    run(300 * 1000);
+    CU_ASSERT(scscf_is_idle(T.scscf));
+    CU_ASSERT_EQUAL(session_legs(core_session(T.pcscf)), 0);
     close_all();
 }
 
@@ -465,6 +522,7 @@ static void a_wrong_password_is_refused_through_both(void)
 TEST_MAIN("flow/ims/call",
           {"two phones register, call and hang up", two_phones_register_call_and_hang_up},
           {"the callee without IPsec hangs up", the_callee_without_ipsec_hangs_up},
+          {"a call comes through a bad wire", a_call_comes_through_a_bad_wire},
           {"a registered phone registers again and goes",
            a_registered_phone_registers_again_and_goes},
           {"a wrong password is refused through both", a_wrong_password_is_refused_through_both}, )
