@@ -222,6 +222,9 @@ static void the_callee_is_busy(void)
     bob_says("486 Busy Here", "b", "");
     CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 486", NULL), "SIP/2.0 486"));
     CU_ASSERT(is(peer_take(&w.pb, "ACK", NULL), "ACK"));
+    world_invite(BOB, "c1", ""); /* the answer was lost: it is there at once, nobody rings again */
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 486", NULL), "SIP/2.0 486"));
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "INVITE", NULL));
     world_run(100);
     CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
     CU_ASSERT_EQUAL(c[0].sip_status, 486);
