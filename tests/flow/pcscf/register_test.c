@@ -279,8 +279,8 @@ static void a_new_challenge_replaces_the_set(void)
         /* Another client port: 31000 is in use (TS 33.203 7.1). */
         snprintf(client, sizeof(client),
                  "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=%u;spi-s=%u;"
-                 "port-c=%u;port-s=31001",
-                 3000 + 2 * i, 3001 + 2 * i, 32000 + i);
+                 "port-c=%u;port-s=%u",
+                 3000 + 2 * i, 3001 + 2 * i, 32000 + i, 33000 + i);
         phone_register_protected(&w.alice, w.alice.server, client, 600000);
         world_run(20);
         m = peer_take(&w.scscf, "REGISTER", NULL);
