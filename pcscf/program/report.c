@@ -206,14 +206,21 @@ void report_stranger(const struct sip_flow *flow, void *ctx)
 
 /* ---- the recorder -------------------------------------------------------------------------------- */
 
-static struct span party(char *room, size_t size, const struct sip_flow *flow)
+/* Of the core, the one that mw.core names is the S-CSCF. */
+static struct span party(const struct program *p, char *room, size_t size,
+                         const struct sip_flow *flow)
 {
     bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
-    char ip[ADDR_TEXT_MAX];
+    struct span ip;
+    char text[ADDR_TEXT_MAX];
     struct buf b = {room, 0, size, false};
+    struct sip_uri uri;
 
+    ip = span_str(addr_ip_text(&flow->remote, text));
+    if (core && sip_uri_split(span_str(p->config->core), &uri) == 0 && span_eq(uri.host, ip))
+        return SPAN("scscf");
     buf_puts(&b, core ? "core " : "phone ");
-    buf_puts(&b, addr_ip_text(&flow->remote, ip));
+    buf_put(&b, ip);
     return buf_span(&b);
 }
 
@@ -234,7 +241,7 @@ void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, voi
     struct program *p = ctx;
     const char *endpoint = sip_endpoint_name(flow->endpoint);
     char room[80];
-    struct span other = party(room, sizeof(room), flow), us = SPAN("pcscf");
+    struct span other = party(p, room, sizeof(room), flow), us = SPAN("pcscf");
     struct obs_message m = {.wall = loop_wall(daemon_loop(p->daemon)),
                             .call = sip_raw_call_id(raw),
                             .from = outgoing ? us : other,

@@ -125,7 +125,7 @@ static void hand_over_token(struct session_leg *leg)
     leg->authorize_again = leg->ng_authorize != NULL;
     if (leg->authorize_again)
         return;
-    leg_aside(leg, "edge", true, "authorize (token)");
+    leg_aside(leg, "edge", true, "authorize");
     if (media_send(s->env.media, &r, on_gate, leg, &leg->ng_authorize) != 0)
         session_tell(s, SESSION_TOKEN_REFUSED, leg, SPAN("too many commands in flight"));
 }

@@ -78,13 +78,13 @@ int report_new(struct program *p)
 
 /* ---- events ---- */
 
-static void record(struct program *p, struct span icid, struct span from, const char *to,
+static void record(struct program *p, struct span icid, struct span from, struct span to,
                    const char *transport, struct span text)
 {
     const struct obs_message m = {.wall = loop_wall(daemon_loop(p->daemon)),
                                   .call = icid,
                                   .from = from,
-                                  .to = span_str(to),
+                                  .to = to,
                                   .transport = transport,
                                   .text = text};
 
@@ -118,7 +118,7 @@ void report_rx(enum rx_event e, const struct diameter_request *req, const struct
             OBS_TEXT("why", why));
     snprintf(text, sizeof(text), "%s %s %s%s%s", command_of(e), rx_event_name(e), g ? "token " : "",
              g ? g->name : "", why);
-    record(p, icid, from, "pdp", "rx", span_str(text));
+    record(p, icid, from, SPAN("pdp"), "rx", span_str(text));
 }
 
 void report_qos(enum qos_verdict v, const struct diameter_request *req, const struct grant *g,
@@ -133,7 +133,9 @@ void report_qos(enum qos_verdict v, const struct diameter_request *req, const st
             OBS_SPAN("edge", req->origin_host), OBS_TEXT("token", g ? g->name : ""),
             OBS_SPAN("icid", g ? span_str(g->icid) : SPAN_NONE),
             OBS_UINT("flows", req->qar.n_filters), OBS_TEXT("why", detail));
-    snprintf(text, sizeof(text), "QAR %s %s", qos_verdict_name(v), detail);
-    if (g)
-        record(p, span_str(g->icid), req->origin_host, "pdp", "qos", span_str(text));
+    if (!g)
+        return;
+    snprintf(text, sizeof(text), "QAA %s%s%s", qos_verdict_name(v), *detail ? ": " : "", detail);
+    record(p, span_str(g->icid), req->origin_host, SPAN("pdp"), "qos", SPAN("QAR"));
+    record(p, span_str(g->icid), SPAN("pdp"), req->origin_host, "qos", span_str(text));
 }

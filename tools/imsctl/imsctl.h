@@ -53,6 +53,10 @@ void imsctl_show(FILE *out, const json_t *result, bool terminal);
 /* {parties, events}: one column a party. */
 void imsctl_show_ladder(FILE *out, const json_t *ladder, unsigned width);
 
+/* Adds the events of another program's ladder of the same call that went over `transport`, by time;
+ * a party "edge.example.net" there is "edge" here. */
+void imsctl_ladder_add(json_t *ladder, const json_t *other, const char *transport);
+
 /* Text of others: control characters and what is not ASCII as '?'; cut or padded to `width` (0 =
  * neither). */
 void imsctl_put_clean(FILE *out, const char *text, size_t n, size_t width);

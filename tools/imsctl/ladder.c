@@ -105,20 +105,37 @@ static void put_event(const struct drawing *d, const json_t *event)
     put_line(d, line, n, transport, guarded);
 }
 
+/* A name too long for its lane ("phone 10.46.1.101") goes on in a second line, behind its blank. */
+static struct span head_of(const struct drawing *d, struct span party, unsigned row)
+{
+    struct span rest = party, first = span_cut(&rest, ' ');
+    if (party.n <= d->lane - 2 || rest.n == 0)
+        return row == 0 ? party : SPAN_NONE;
+    return row == 0 ? first : rest;
+}
+
 static void put_head(const struct drawing *d, const json_t *parties)
 {
     char line[LINE_MAX];
-    size_t n = blank(d, line), i;
     const json_t *party;
-    memset(line, ' ', n);
-    json_array_foreach(parties, i, party)
-    {
-        size_t length = json_string_length(party);
-        size_t room = d->lane - 2, shown = length < room ? length : room;
-        if (i < d->parties)
-            put_text(line, x_of(d, i) - shown / 2, room, span_of(json_string_value(party), length));
+    size_t i;
+    for (unsigned row = 0; row < 2; row++) {
+        size_t n = blank(d, line), room = d->lane - 2;
+        bool any = false;
+        memset(line, ' ', n);
+        json_array_foreach(parties, i, party)
+        {
+            struct span name =
+                head_of(d, span_of(json_string_value(party), json_string_length(party)), row);
+            size_t shown = name.n < room ? name.n : room;
+            if (i < d->parties && name.n > 0) {
+                put_text(line, x_of(d, i) - shown / 2, room, name);
+                any = true;
+            }
+        }
+        if (any)
+            put_line(d, line, n, NULL, false);
     }
-    put_line(d, line, n, NULL, false);
 }
 
 static void put_messages(FILE *out, const json_t *events)

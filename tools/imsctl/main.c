@@ -131,6 +131,30 @@ static void silent(struct question *q, const char *role, const char *path)
         (void)json_object_set_new(q->results, role, json_null()); /* missing, too */
 }
 
+/* A call as the P-CSCF saw it lacks what edge and PDP said to each other: the PDP, when it runs here,
+ * knows the call by its ICID, which is one of the names. */
+static void add_pdp(const struct question *q, json_t *ladder)
+{
+    const json_t *names = json_object_get(ladder, "names"), *name;
+    char path[512];
+    size_t i;
+    (void)snprintf(path, sizeof(path), "%s/pdp.sock", q->o->run_dir);
+    int fd = imsctl_connect(path);
+    bool found = false;
+    for (i = 0; fd >= 0 && !found && (name = json_array_get(names, i)) != NULL; i++) {
+        json_t *request = json_pack("{s:s, s:[s], s:{}}", "command", "ladder", "words",
+                                    json_string_value(name), "arguments");
+        json_t *answer = request ? imsctl_ask(fd, request) : NULL;
+        found = json_is_true(json_object_get(answer, "ok"));
+        if (found)
+            imsctl_ladder_add(ladder, json_object_get(answer, "result"), "qos");
+        json_decref(request);
+        json_decref(answer);
+    }
+    if (fd >= 0)
+        (void)close(fd); /* the answers are there */
+}
+
 static void ask(struct question *q, const char *role, const char *path)
 {
     int fd = imsctl_connect(path);
@@ -148,6 +172,8 @@ static void ask(struct question *q, const char *role, const char *path)
     } else if (!answer) {
         silent(q, role, path);
     } else if (json_is_true(json_object_get(answer, "ok"))) {
+        if (!q->o->socket && strcmp(role, "pcscf") == 0 && strcmp(q->o->rest[0], "ladder") == 0)
+            add_pdp(q, json_object_get(answer, "result"));
         show(q, role, json_object_get(answer, "result"));
     } else {
         refused(q, answer);

@@ -92,6 +92,43 @@ static void a_ladder_has_a_column_a_party(void)
         "      2 messages were left out\n");
 }
 
+static void what_the_pdp_saw_stands_in_the_ladder_by_time(void)
+{
+    json_t *ladder = json_loads("{\"parties\":[\"phone 10.0.0.1\",\"pcscf\",\"edge\",\"pdp\"],"
+                                "\"events\":[{\"time\":10,\"from\":1,\"to\":2,\"text\":\"a\"},"
+                                "{\"time\":20,\"from\":2,\"to\":1,\"text\":\"d\"}]}",
+                                0, NULL);
+    json_t *pdp = json_loads(
+        "{\"parties\":[\"pcscf.example\",\"pdp\",\"edge.example\",\"new.example\"],\"events\":["
+        "{\"time\":5,\"from\":0,\"to\":1,\"transport\":\"rx\",\"text\":\"AAR\"},"
+        "{\"time\":10,\"from\":2,\"to\":1,\"transport\":\"qos\",\"text\":\"b\"},"
+        "{\"time\":10,\"from\":1,\"to\":3,\"transport\":\"qos\",\"text\":\"c\"}]}",
+        0, NULL);
+    imsctl_ladder_add(ladder, pdp, "qos");
+    char *text = json_dumps(ladder, JSON_COMPACT | JSON_SORT_KEYS);
+    CU_ASSERT_STRING_EQUAL(text,
+                           "{\"events\":[{\"from\":1,\"text\":\"a\",\"time\":10,\"to\":2},"
+                           "{\"from\":2,\"text\":\"b\",\"time\":10,\"to\":3,\"transport\":\"qos\"},"
+                           "{\"from\":3,\"text\":\"c\",\"time\":10,\"to\":4,\"transport\":\"qos\"},"
+                           "{\"from\":2,\"text\":\"d\",\"time\":20,\"to\":1}],"
+                           "\"parties\":[\"phone 10.0.0.1\",\"pcscf\",\"edge\",\"pdp\",\"new\"]}");
+    free(text);
+    json_decref(ladder);
+    json_decref(pdp);
+}
+
+static void a_long_name_of_a_party_has_two_lines(void)
+{
+    assert_shown("{\"parties\":[\"phone 10.46.1.101\",\"pcscf\",\"a\",\"b\",\"c\",\"phone "
+                 "10.46.1.102\"],\"events\":[]}",
+                 false,
+                 "call  \n      times are UTC; === is inside a security association\n\n"
+                 "                     phone             pcscf               a                 b   "
+                 "              c               phone\n"
+                 "                  10.46.1.101                                                    "
+                 "                           10.46.1.102\n");
+}
+
 static void own_options_stand_anywhere(void)
 {
     static char a0[] = "imsctl", a1[] = "--socket", a2[] = "/x", a3[] = "ladder", a4[] = "--json",
@@ -183,6 +220,9 @@ TEST_MAIN("tools/imsctl", {"arrays of objects are tables", arrays_of_objects_are
           {"objects are keys and values", objects_are_keys_and_values},
           {"nothing of others controls the terminal", nothing_of_others_controls_the_terminal},
           {"a ladder has a column a party", a_ladder_has_a_column_a_party},
+          {"what the PDP saw stands in the ladder by time",
+           what_the_pdp_saw_stands_in_the_ladder_by_time},
+          {"a long name of a party has two lines", a_long_name_of_a_party_has_two_lines},
           {"own options stand anywhere", own_options_stand_anywhere},
           {"words and options become a request", words_and_options_become_a_request},
           {"a value may come from a file", a_value_may_come_from_a_file},
