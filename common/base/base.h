@@ -133,6 +133,10 @@ static inline void list_add_tail(struct list *head, struct list *item)
     head->prev->next = item;
     head->prev = item;
 }
+static inline void list_add_head(struct list *head, struct list *item)
+{
+    list_add_tail(head->next, item);
+}
 /* Safe on an item that is already out of its list, if that was done by list_del or list_init. */
 static inline void list_del(struct list *item)
 {

@@ -179,8 +179,10 @@ static struct binding_set *set_of_flow(const struct bindings *bs, const struct s
 {
     struct binding_set *set = binding_set_at(bs, &flow->remote);
 
-    /* A connection that we opened. */
-    return set ? set : binding_set_towards(bs, flow->endpoint, &flow->remote);
+    /* TS 33.203 7.1: port_uc speaks to port_ps alone, port_us to port_pc alone. */
+    if (set && set->ps == flow->endpoint)
+        return set;
+    return binding_set_towards(bs, flow->endpoint, &flow->remote);
 }
 
 struct binding *binding_of_flow(const struct bindings *bs, const struct sip_flow *flow,
@@ -341,6 +343,20 @@ static void on_set_end(struct loop_timer *t, void *ctx)
     bs->ops.on_set_end(CONTAINER_OF(t, struct binding_set, end), bs->ctx);
 }
 
+/* Whether an SA of somebody else's, or one with the same ends, is there already. */
+static bool collides(const struct bindings *bs, const struct binding *b,
+                     const struct binding_set *values)
+{
+    const struct addr *uc = &values->phone_uc, *us = &values->phone_us;
+    const struct map_node *node = map_find(&bs->by_us, addr_hash(&bs->by_us, uc), uc);
+    const struct binding_set *other = binding_set_at(bs, us);
+
+    /* One phone's client port is no other's server port. */
+    return binding_set_at(bs, uc) || binding_set_towards(bs, values->pc, us) ||
+           (node && CONTAINER_OF(node, struct binding_set, by_us)->binding != b) ||
+           (other && other->binding != b);
+}
+
 int binding_set_add(struct bindings *bs, struct binding *b, const struct binding_set *values,
                     struct binding_set **ret_set)
 {
@@ -351,7 +367,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
     n++;
     if (n >= BINDING_SETS_MAX)
         return -ENOSPC;
-    if (binding_set_at(bs, &values->phone_uc))
+    if (collides(bs, b, values))
         return -EEXIST;
     s = malloc(sizeof(*s));
     if (!s)
@@ -372,8 +388,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
         free(s);
         return -ENOMEM;
     }
-    /* Newest first. */
-    list_add_tail(b->sets.next, &s->item);
+    list_add_head(&b->sets, &s->item);
     *ret_set = s;
     return 0;
 }

@@ -109,7 +109,8 @@ void binding_set_pending(struct bindings *bs, struct binding *b, uint64_t second
 void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds);
 
 /* A set in state TEMPORARY. -EEXIST when the phone's address and port_uc are in the table (TS
- * 33.203 7.1 rule 3), -ENOSPC with BINDING_SETS_MAX sets. */
+ * 33.203 7.1 rule 3), its ends are those of another set or its ports another phone's; -ENOSPC with
+ * BINDING_SETS_MAX sets. */
 int binding_set_add(struct bindings *bs, struct binding *b, const struct binding_set *values,
                     struct binding_set **ret_set);
 /* By the phone's address with port_uc, and by the way we send: port_pc to port_us. NULL = none. */

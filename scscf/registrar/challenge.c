@@ -125,10 +125,7 @@ int challenge_new(struct user *u, enum digest_algorithm algorithm, bool stale, s
         free(c);
         return rc;
     }
-    c->item.next = u->challenges.next; /* newest first */
-    c->item.prev = &u->challenges;
-    u->challenges.next->prev = &c->item;
-    u->challenges.next = &c->item;
+    list_add_head(&u->challenges, &c->item); /* newest first */
     u->n_challenges++;
     loop_timer_init(&c->timer, on_timer, c);
     loop_timer_start(r->env.loop, &c->timer, r->options.reg_await_auth);

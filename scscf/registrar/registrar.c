@@ -166,10 +166,7 @@ void user_let_go(struct user *u)
 
 void user_contact_add(struct user *u, struct contact *c)
 {
-    c->item.next = u->contacts.next; /* newest first */
-    c->item.prev = &u->contacts;
-    u->contacts.next->prev = &c->item;
-    u->contacts.next = &c->item;
+    list_add_head(&u->contacts, &c->item); /* newest first */
     if (u->n_contacts++ == 0) {
         list_add_tail(&u->r->registered, &u->item);
         u->r->n_registered++;

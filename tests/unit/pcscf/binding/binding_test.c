@@ -139,9 +139,48 @@ static void ports_of_a_phone_are_its_own(void)
         .phone_uc = at("10.0.0.1:31000"), .phone_us = at("10.0.0.1:31009"), .ps = ps, .pc = pc[1]};
     CU_ASSERT_EQUAL(binding_set_add(bs, b, &values, &set), -EEXIST);
     (void)set_for(a, "10.0.0.1:31002", "10.0.0.1:31001", pc[1]);
-    (void)set_for(a, "10.0.0.1:31004", "10.0.0.1:31001", pc[1]);
+    (void)set_for(a, "10.0.0.1:31004", "10.0.0.1:31003", pc[1]);
     values.phone_uc.port = 31006;
     CU_ASSERT_EQUAL(binding_set_add(bs, a, &values, &set), -ENOSPC);
+    close_all();
+}
+
+static void our_port_says_which_port_of_whose_phone_it_was(void)
+{
+    struct binding_set values, *sa, *sb, *got = NULL;
+    struct binding *a, *b;
+    struct sip_flow f;
+
+    open_all();
+    a = phone("a");
+    b = phone("b");
+    sa = set_for(a, "10.0.0.1:31000", "10.0.0.1:31001", pc[0]);
+    /* Nobody takes another's client port as server port, nor the other way round. */
+    values = (struct binding_set){
+        .phone_uc = at("10.0.0.1:31002"), .phone_us = at("10.0.0.1:31000"), .ps = ps, .pc = pc[1]};
+    CU_ASSERT_EQUAL(binding_set_add(bs, b, &values, &sb), -EEXIST);
+    values.phone_uc = at("10.0.0.1:31001");
+    values.phone_us = at("10.0.0.1:31003");
+    CU_ASSERT_EQUAL(binding_set_add(bs, b, &values, &sb), -EEXIST);
+    /* Nor the same server port with the same port of ours; with another one, it may. */
+    values.phone_uc = at("10.0.0.1:31002");
+    values.phone_us = at("10.0.0.1:31001");
+    values.pc = pc[0];
+    CU_ASSERT_PTR_EQUAL(binding_set_towards(bs, pc[0], &values.phone_us), sa);
+    CU_ASSERT_EQUAL(binding_set_add(bs, b, &values, &sb), -EEXIST);
+    CU_ASSERT_PTR_NULL(binding_set_towards(bs, pc[1], &values.phone_us));
+    sb = set_for(b, "10.0.0.1:31002", "10.0.0.1:31001", pc[1]);
+    f = flow(pc[1], "10.0.0.1:31001");
+    CU_ASSERT_PTR_EQUAL(binding_of_flow(bs, &f, true, SPAN(""), &got), b);
+    CU_ASSERT_PTR_EQUAL(got, sb);
+    f = flow(pc[0], "10.0.0.1:31001");
+    CU_ASSERT_PTR_EQUAL(binding_of_flow(bs, &f, true, SPAN(""), &got), a);
+    CU_ASSERT_PTR_EQUAL(got, sa);
+    /* A client port that speaks to a client port of ours is nobody's; so are servers. */
+    f = flow(pc[0], "10.0.0.1:31000");
+    CU_ASSERT_PTR_NULL(binding_of_flow(bs, &f, true, SPAN(""), &got));
+    f = flow(ps, "10.0.0.1:31001");
+    CU_ASSERT_PTR_NULL(binding_of_flow(bs, &f, true, SPAN(""), &got));
     close_all();
 }
 
@@ -233,6 +272,8 @@ static void the_bound_holds_and_a_phone_in_use_outlives_its_removal(void)
 
 TEST_MAIN("pcscf/binding", {"the association says who it is", the_association_says_who_it_is},
           {"the ports of a phone are its own", ports_of_a_phone_are_its_own},
+          {"our port says which port of whose phone it was",
+           our_port_says_which_port_of_whose_phone_it_was},
           {"messages go over the new set once it was heard",
            messages_go_over_the_new_set_once_it_was_heard},
           {"without IPsec, source and Via name the phone",
