@@ -17,6 +17,8 @@ static const char *why_not(int status)
         return "no protected client port is free";
     case -ENOTCONN:
         return "the IPsec process is not there";
+    case -ECANCELED:
+        return "the registration ended";
     default:
         return strerror(-status);
     }
@@ -107,7 +109,7 @@ static enum sip_answer_verdict challenge(struct attempt *a, struct sip_answer *a
         }
         return SIP_ANSWER_PASS;
     }
-    rc = set_install(a, ck, ik);
+    rc = a->binding->dead ? -ECANCELED : set_install(a, ck, ik);
     if (rc == 0)
         return SIP_ANSWER_HOLD;
     fail_set(a, answer, rc, NULL);

@@ -274,7 +274,7 @@ static struct binding *accept_clear(struct registration *r, struct sip_server *s
     struct binding *b = binding_find_impi(r->env.bindings, impi);
     int rc;
 
-    if (b) {
+    if (b) { /* not registered: it waits for the end of what begins now */
         binding_set_pending(r->env.bindings, b, r->options.pending);
         return b;
     }

@@ -196,7 +196,8 @@ void register_set_end(struct registration *r, struct binding_set *set)
     struct binding *b = set->binding;
 
     set_remove(r, set);
-    if (b->ipsec && list_empty(&b->sets))
+    /* One that is not registered may be about to be: binding_set_pending ends it. */
+    if (b->registered && b->ipsec && list_empty(&b->sets))
         phone_gone(r, b, "security associations expired");
 }
 

@@ -552,6 +552,83 @@ static void who_is_refused_is_forgotten(void)
     world_close();
 }
 
+/* The phone's REGISTER reaches the core; the latest, if it waited for an answer before. */
+static const char *at_core(void)
+{
+    const char *m, *next;
+
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    while ((next = peer_take(&w.scscf, "REGISTER", NULL)))
+        m = next;
+    return m;
+}
+
+/* A first REGISTER, challenged: what is needed to answer it is in p. */
+static void is_challenged(struct phone *p)
+{
+    const char *m;
+
+    phone_register(p, phone_security_client(p));
+    scscf_challenge(at_core());
+    world_run(20);
+    m = peer_take(&p->clear, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(p->server, sizeof(p->server), "%s", peer_header(m, "Security-Server", 0));
+    p->ps = w.gm;
+    p->ps.port = 5062;
+}
+
+/* A REGISTER over the SA that goes on to a 200. */
+static void is_accepted(struct phone *p, unsigned expires)
+{
+    phone_register_protected(p, p->server, phone_security_client(p), expires);
+    scscf_accept(at_core(), p, expires);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer_take(&p->us, "SIP/2.0 200", NULL));
+}
+
+static void a_phone_that_comes_back_is_not_ended_by_what_was(void)
+{
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    is_accepted(&w.alice, 0);
+    /* The old sets end 128 s after the deregistration, the binding a second later. */
+    world_run(127 * 1000);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(2500);
+    scscf_challenge(at_core());
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 401", NULL));
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 1);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    /* Nor by the end of an attempt that was not finished. */
+    world_run(238 * 1000);
+    is_challenged(&w.alice);
+    world_run(10 * 1000);
+    is_accepted(&w.alice, 600000);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_GRANTED], 2);
+    world_close();
+}
+
+static void a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on(void)
+{
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    is_accepted(&w.alice, 60);
+    world_run(60 * 1000);
+    phone_register(&w.alice, phone_security_client(&w.alice));
+    world_run(2000);
+    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
+    scscf_challenge(at_core());
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 503", NULL));
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
+    phone_is_registered(&w.alice);
+    world_close();
+}
+
 static void a_silent_core_is_told_to_the_phone(void)
 {
     world_open(NULL);
@@ -668,4 +745,8 @@ TEST_MAIN("flow/pcscf/register",
           {"a phone without IPsec registers where policy allows",
            a_phone_without_ipsec_registers_where_policy_allows},
           {"who is refused is forgotten", who_is_refused_is_forgotten},
+          {"a phone that comes back is not ended by what was",
+           a_phone_that_comes_back_is_not_ended_by_what_was},
+          {"a challenge that comes after the end of the phone is not passed on",
+           a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on},
           {"a silent core is told", a_silent_core_is_told_to_the_phone})
