@@ -285,6 +285,7 @@ static enum sip_answer_verdict on_answer(struct sip_answer *answer, void *ctx)
 
     if (!answer->m) {
         register_tell(a->registration, REGISTER_CORE_SILENT, a->binding, SPAN("no answer"));
+        answer->replace = 504; /* TS 24.229 5.2.2.1; a 408 would not be sent (RFC 4320 4.2) */
         return SIP_ANSWER_PASS;
     }
     if (answer->status < 200)
