@@ -361,11 +361,15 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
                     struct binding_set **ret_set)
 {
     struct binding_set *s;
-    unsigned n = 0;
+    unsigned n = 0, here = 0;
 
     LIST_EACH(item, &b->sets)
-    n++;
-    if (n >= BINDING_SETS_MAX)
+    {
+        n++;
+        here +=
+            addr_ip_eq(&CONTAINER_OF(item, struct binding_set, item)->phone_uc, &values->phone_uc);
+    }
+    if (here >= BINDING_SETS_MAX || n >= BINDING_SETS_MAX + BINDING_ELSEWHERE_MAX)
         return -ENOSPC;
     if (collides(bs, b, values))
         return -EEXIST;

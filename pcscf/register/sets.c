@@ -44,11 +44,14 @@ void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds
     (void)ipsec_limit(r->env.ipsec, set->ipsec, (uint32_t)(seconds + BACKSTOP));
 }
 
-static bool pc_in_use(const struct binding *b, const struct sip_endpoint *pc)
+static bool pc_in_use(const struct binding *b, const struct addr *phone,
+                      const struct sip_endpoint *pc)
 {
     LIST_EACH(item, &b->sets)
     {
-        if (CONTAINER_OF(item, struct binding_set, item)->pc == pc)
+        const struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
+
+        if (set->pc == pc && addr_ip_eq(&set->phone_us, phone))
             return true;
     }
     return false;
@@ -62,35 +65,44 @@ static struct sip_endpoint *choose_pc(struct registration *r, const struct bindi
     for (unsigned i = 0; i < r->env.n_pc; i++) {
         struct sip_endpoint *pc = r->env.pc[r->next_pc++ % r->env.n_pc];
 
-        if (!pc_in_use(b, pc) && !binding_set_towards(r->env.bindings, pc, phone_us))
+        if (!pc_in_use(b, phone_us, pc) && !binding_set_towards(r->env.bindings, pc, phone_us))
             return pc;
     }
     return NULL;
 }
 
-/* Room for one more. An unanswered challenge is replaced by the next one (TS 33.203 7.4). Beyond that a REGISTER in
- * the clear removes only the set its probe was not answered on: until its 200 it may be anybody's. On a set it is the
- * phone itself that says which of its ports it uses again; what it came on is spared. */
+/* Room for one more. An unanswered challenge is replaced by the next one to the same address (TS
+ * 33.203 7.4); a stranger elsewhere, who can ask in anybody's name, replaces none but strangers'.
+ * Beyond that a REGISTER in the clear removes only the set its probe was not answered on: until its
+ * 200 it may be anybody's. On a set it is the phone itself that says which of its ports it uses
+ * again; what it came on is spared. */
 static void make_room(struct registration *r, struct attempt *a, const struct addr *phone_uc)
 {
-    struct binding_set *oldest = NULL, *set;
-    unsigned n = 0;
+    struct binding_set *oldest = NULL, *elsewhere = NULL, *set; /* newest first: the last seen */
+    unsigned n = 0, strangers = 0;
 
     LIST_EACH(item, &a->binding->sets)
     {
         set = CONTAINER_OF(item, struct binding_set, item);
         if (a->spi_ps != 0 && set->spi_ps == a->spi_ps) {
             n++;
+        } else if (!addr_ip_eq(&set->phone_uc, phone_uc)) {
+            if (set->state == BINDING_SET_TEMPORARY) {
+                elsewhere = set;
+                strangers++;
+            }
         } else if (set->state == BINDING_SET_TEMPORARY ||
                    (a->spi_ps != 0 && addr_eq(&set->phone_uc, phone_uc))) {
             set_remove(r, set);
         } else {
-            oldest = set; /* newest first: the last one seen */
+            oldest = set;
             n++;
         }
     }
     if (n >= BINDING_SETS_MAX && oldest && a->spi_ps != 0)
         set_remove(r, oldest);
+    if (strangers >= BINDING_ELSEWHERE_MAX)
+        set_remove(r, elsewhere);
     set = a->silent ? binding_set_at(r->env.bindings, phone_uc) : NULL;
     if (set && set->spi_ps == a->silent && set->binding == a->binding)
         set_remove(r, set);

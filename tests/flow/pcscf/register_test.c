@@ -629,6 +629,46 @@ static void a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on(v
     world_close();
 }
 
+/* Another phone's REGISTER in alice's name. */
+static void asks_in_her_name(struct phone *p)
+{
+    const char *name = p->name;
+
+    p->name = "alice";
+    phone_register(p, phone_security_client(p));
+    scscf_challenge(at_core());
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&p->clear, "SIP/2.0 401", NULL));
+    p->name = name;
+}
+
+static void a_stranger_who_asks_in_her_name_does_not_disturb_her(void)
+{
+    struct phone strangers[BINDING_ELSEWHERE_MAX + 2] = {0};
+    char at[ARRAY_LEN(strangers)][32];
+
+    world_open(NULL);
+    is_challenged(&w.alice);
+    asks_in_her_name(&w.bob);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+    is_accepted(&w.alice, 600000);
+    /* Nor when she has registered, however many they are. */
+    for (unsigned i = 0; i < ARRAY_LEN(strangers); i++) {
+        snprintf(at[i], sizeof(at[i]), "192.0.2.%u:5060", 100 + i);
+        peer_open(&strangers[i].clear, w.sim, w.wire, "stranger", at[i]);
+        at[i][strcspn(at[i], ":")] = '\0';
+        strangers[i].ip = at[i];
+        strangers[i].spi = 5000 + 2 * i;
+        strangers[i].cseq = 100 * (i + 1);
+        asks_in_her_name(&strangers[i]);
+        CU_ASSERT(ipsec_fake_sets(w.fake) <= 1 + BINDING_ELSEWHERE_MAX + 1);
+    }
+    is_accepted(&w.alice, 600000);
+    for (unsigned i = 0; i < ARRAY_LEN(strangers); i++)
+        peer_close(&strangers[i].clear);
+    world_close();
+}
+
 static void a_silent_core_is_told_to_the_phone(void)
 {
     world_open(NULL);
@@ -751,4 +791,6 @@ TEST_MAIN("flow/pcscf/register",
            a_phone_that_comes_back_is_not_ended_by_what_was},
           {"a challenge that comes after the end of the phone is not passed on",
            a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on},
+          {"a stranger who asks in her name does not disturb her",
+           a_stranger_who_asks_in_her_name_does_not_disturb_her},
           {"a silent core is told to the phone", a_silent_core_is_told_to_the_phone})
