@@ -408,14 +408,15 @@ void binding_set_remove(struct bindings *bs, struct binding_set *set)
     free(set);
 }
 
-void binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t seconds, bool shorten)
+bool binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t seconds, bool shorten)
 {
     uint64_t at = loop_now(bs->loop) + seconds * SEC;
 
-    if (set->expires_at != 0 && at < set->expires_at && !shorten)
-        return;
+    if (set->expires_at != 0 && (shorten ? at >= set->expires_at : at <= set->expires_at))
+        return false;
     set->expires_at = at;
     loop_timer_start(bs->loop, &set->end, seconds * SEC);
+    return true;
 }
 
 struct binding_set *binding_sending_set(const struct binding *b)

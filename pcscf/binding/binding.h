@@ -120,8 +120,9 @@ struct binding_set *binding_set_at(const struct bindings *bs, const struct addr 
 struct binding_set *binding_set_towards(const struct bindings *bs, const struct sip_endpoint *pc,
                                         const struct addr *phone_us);
 void binding_set_remove(struct bindings *bs, struct binding_set *set);
-/* Seconds from now; never shortens (TS 33.203 7.4) unless shorten is set. */
-void binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t seconds,
+/* Seconds from now; never shortens (TS 33.203 7.4) unless shorten is set, then never lengthens.
+ * Whether it changed. */
+bool binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t seconds,
                        bool shorten);
 /* The set to send on: the current one, or the old one until the new was heard (7.4.2a). NULL for a
  * phone without IPsec. */

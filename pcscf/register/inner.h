@@ -73,7 +73,8 @@ void set_installed(struct attempt *a, int status, const char *reason);
 void set_remove(struct registration *r, struct binding_set *set);
 /* Ends no earlier than its use allows: seconds from now, in our table and in the kernel. */
 void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds, bool shorten);
-/* The phone has answered the challenge on it: all others grow old. */
+/* The phone has answered the challenge on it (TS 33.203 7.4.2a): the set its REGISTER came on finishes
+ * what is under way; all others go, and the phone that asked in the clear has lost its own. */
 void set_promote(struct registration *r, struct binding_set *set);
 void phone_remove(struct registration *r, struct binding *b);
 

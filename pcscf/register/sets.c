@@ -39,9 +39,13 @@ void set_remove(struct registration *r, struct binding_set *set)
 
 void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds, bool shorten)
 {
-    binding_set_limit(r->env.bindings, set, seconds, shorten);
+    uint64_t kernel = seconds + BACKSTOP;
+
+    if (!binding_set_limit(r->env.bindings, set, seconds, shorten))
+        return;
     /* A dead handle: the kernel side was restarted, and our timer ends the set. */
-    (void)ipsec_limit(r->env.ipsec, set->ipsec, (uint32_t)(seconds + BACKSTOP));
+    (void)ipsec_limit(r->env.ipsec, set->ipsec,
+                      kernel < UINT32_MAX ? (uint32_t)kernel : UINT32_MAX);
 }
 
 static bool pc_in_use(const struct binding *b, const struct addr *phone,
@@ -178,12 +182,12 @@ void set_promote(struct registration *r, struct binding_set *set)
 
         if (other == set)
             continue;
-        if (other->spi_ps != set->made_on) {
+        if (set->made_on != 0 && other->spi_ps == set->made_on) {
+            other->state = BINDING_SET_OLD;
+            set_limit(r, other, r->options.linger, true);
+        } else {
             set_remove(r, other);
-            continue;
         }
-        other->state = BINDING_SET_OLD;
-        set_limit(r, other, r->options.linger, true);
     }
 }
 

@@ -612,23 +612,6 @@ static void a_phone_that_comes_back_is_not_ended_by_what_was(void)
     world_close();
 }
 
-static void a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on(void)
-{
-    world_open(NULL);
-    phone_is_registered(&w.alice);
-    is_accepted(&w.alice, 60);
-    world_run(60 * 1000);
-    phone_register(&w.alice, phone_security_client(&w.alice));
-    world_run(2000);
-    CU_ASSERT_EQUAL(bindings_count(core_bindings(w.core)), 0);
-    scscf_challenge(at_core());
-    world_run(20);
-    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 503", NULL));
-    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 0);
-    phone_is_registered(&w.alice);
-    world_close();
-}
-
 /* Another phone's REGISTER in alice's name. */
 static void asks_in_her_name(struct phone *p)
 {
@@ -666,6 +649,76 @@ static void a_stranger_who_asks_in_her_name_does_not_disturb_her(void)
     is_accepted(&w.alice, 600000);
     for (unsigned i = 0; i < ARRAY_LEN(strangers); i++)
         peer_close(&strangers[i].clear);
+    world_close();
+}
+
+/* The phone's Security-Client with other client ends, as at a re-authentication. */
+static const char *other_client(unsigned spi, unsigned port_c)
+{
+    static char text[256];
+
+    snprintf(text, sizeof(text),
+             "ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans;spi-c=%u;spi-s=%u;"
+             "port-c=%u;port-s=31001",
+             spi, spi + 1, port_c);
+    return text;
+}
+
+/* A REGISTER over the phone's set is challenged; the phone answers from other client ends. The set it
+ * asked on stays p's, and alice's port_us. */
+static void authenticates_again(struct phone *p, struct phone *ret_fresh, unsigned spi,
+                                unsigned port_c)
+{
+    char client[256], address[32];
+    const char *m;
+
+    snprintf(client, sizeof(client), "%s", other_client(spi, port_c));
+    *ret_fresh = *p;
+    snprintf(address, sizeof(address), "%s:%u", p->ip, port_c);
+    peer_open(&ret_fresh->uc, w.sim, w.wire, p->name, address);
+    phone_register_protected(p, p->server, client, 600000);
+    scscf_challenge(at_core());
+    world_run(20);
+    m = peer_take(&w.alice.us, "SIP/2.0 401", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(ret_fresh->server, sizeof(ret_fresh->server), "%s",
+             peer_header(m, "Security-Server", 0));
+    ret_fresh->cseq = p->cseq;
+    phone_register_protected(ret_fresh, ret_fresh->server, client, 600000);
+    scscf_accept(at_core(), p, 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+}
+
+static void the_set_a_phone_asked_on_lingers_and_no_other(void)
+{
+    struct phone second, third;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    authenticates_again(&w.alice, &second, 3000, 32000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+    authenticates_again(&second, &third, 4000, 33000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 2);
+    CU_ASSERT_EQUAL(ipsec_fake_set(w.fake, 0)->spi_uc, 3000);
+    CU_ASSERT_EQUAL(ipsec_fake_set(w.fake, 1)->spi_uc, 4000);
+    world_run(129 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    CU_ASSERT_EQUAL(ipsec_fake_set(w.fake, 0)->spi_uc, 4000);
+    peer_close(&second.uc);
+    peer_close(&third.uc);
+    world_close();
+}
+
+static void no_expiry_is_too_long_for_the_kernel(void)
+{
+    world_open(NULL);
+    is_challenged(&w.alice);
+    is_accepted(&w.alice, UINT32_MAX);
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).last_limit, UINT32_MAX);
+    /* A shorter registration takes nothing from the set, here or there (TS 33.203 7.4). */
+    is_accepted(&w.alice, 3600);
+    CU_ASSERT_EQUAL(ipsec_fake_totals(w.fake).last_limit, UINT32_MAX);
     world_close();
 }
 
@@ -789,8 +842,9 @@ TEST_MAIN("flow/pcscf/register",
           {"who is refused is forgotten", who_is_refused_is_forgotten},
           {"a phone that comes back is not ended by what was",
            a_phone_that_comes_back_is_not_ended_by_what_was},
-          {"a challenge that comes after the end of the phone is not passed on",
-           a_challenge_that_comes_after_the_end_of_the_phone_is_not_passed_on},
           {"a stranger who asks in her name does not disturb her",
            a_stranger_who_asks_in_her_name_does_not_disturb_her},
+          {"the set a phone asked on lingers, and no other",
+           the_set_a_phone_asked_on_lingers_and_no_other},
+          {"no expiry is too long for the kernel", no_expiry_is_too_long_for_the_kernel},
           {"a silent core is told to the phone", a_silent_core_is_told_to_the_phone})

@@ -236,8 +236,10 @@ static void time_ends_sets_and_phones(void)
     open_all();
     a = phone("a");
     s = set_for(a, "10.0.0.1:31000", "10.0.0.1:31001", pc[0]);
-    binding_set_limit(bs, s, 100, true);
-    binding_set_limit(bs, s, 50, false); /* never shortens */
+    CU_ASSERT_TRUE(binding_set_limit(bs, s, 200, true));
+    CU_ASSERT_TRUE(binding_set_limit(bs, s, 100, true));
+    CU_ASSERT_FALSE(binding_set_limit(bs, s, 50, false)); /* never shortens */
+    CU_ASSERT_FALSE(binding_set_limit(bs, s, 500, true)); /* never lengthens */
     sim_run(sim, 99 * SEC);
     CU_ASSERT_EQUAL(set_ends, 0);
     sim_run(sim, 2 * SEC);
