@@ -214,11 +214,14 @@ static int settle(struct attempt *a, const struct sip_msg *request, uint64_t sec
     struct registration *r = a->registration;
     struct binding_set *set = set_of(a->binding, a->spi_ps);
 
+    if (set && set->state == BINDING_SET_TEMPORARY && !a->vouched)
+        return -EPERM; /* its challenge was not answered */
     if (set) {
         a->binding->ipsec = true;
         if (set->state == BINDING_SET_TEMPORARY)
             set_promote(r, set);
-        set_limit(r, set, seconds + r->options.slack, false);
+        if (a->vouched) /* TS 33.203 7.4: of the latest authentication only */
+            set_limit(r, set, seconds + r->options.slack, false);
         return 0;
     }
     if (a->spi_ps != 0)

@@ -114,6 +114,18 @@ bool auth_take_keys(struct sip_msg *m, struct sip_edit *e, struct secret *ret_ck
     return found;
 }
 
+enum auth_answer auth_answer(const struct sip_msg *m)
+{
+    struct sip_auth a;
+    struct span value = sip_header_value(m, SIP_H_AUTHORIZATION);
+
+    if (!is_digest(value) || sip_auth_parse(value, &a) != 0)
+        return AUTH_NO_ANSWER;
+    if (sip_auth_get(&a, SPAN("auts")).n)
+        return AUTH_AUTS;
+    return sip_auth_get(&a, SPAN("response")).n ? AUTH_RESPONSE : AUTH_NO_ANSWER;
+}
+
 struct span auth_private_identity(const struct sip_msg *m, bool *ret_derived)
 {
     struct sip_auth a;

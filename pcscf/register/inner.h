@@ -23,6 +23,7 @@ struct attempt {
     struct sip_proxy *proxy; /* NULL until forwarded */
     struct sip_resolving *resolving;
     uint32_t spi_ps; /* of the set it came on; 0 = unprotected */
+    bool vouched;    /* that set says who it is from: integrity-protected="yes" */
     bool challenged; /* its answer is a challenge: the phone comes again */
     bool offered;    /* with a Security-Client we could choose from */
     struct secagree_choice choice;
@@ -42,6 +43,9 @@ int auth_mark_request(struct sip_msg *m, struct sip_edit *e, bool is_protected);
  * ones; then both secrets are empty. */
 bool auth_take_keys(struct sip_msg *m, struct sip_edit *e, struct secret *ret_ck,
                     struct secret *ret_ik);
+enum auth_answer { AUTH_NO_ANSWER, AUTH_RESPONSE, AUTH_AUTS };
+/* What a REGISTER says to a challenge. */
+enum auth_answer auth_answer(const struct sip_msg *m);
 /* username, or what TS 24.229 derives from To. */
 struct span auth_private_identity(const struct sip_msg *m, bool *ret_derived);
 

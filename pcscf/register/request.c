@@ -145,7 +145,7 @@ static int edit_request(struct attempt *a, struct sip_msg *m, struct sip_edit *e
     identity_strip_sec_agree(m, e);
     identity_distrust(m, e);
     sip_edit_remove_all(e, SIP_H_ROUTE);
-    rc = auth_mark_request(m, e, a->spi_ps != 0);
+    rc = auth_mark_request(m, e, a->vouched);
     if (rc == 0)
         rc = put_path(a, m, e);
     if (rc == 0)
@@ -265,6 +265,29 @@ static bool accept_protected(struct registration *r, struct sip_server *server, 
     return true;
 }
 
+/* TS 33.203 6.1.5: the set of this authentication with the answer to its challenge, or the set of the
+ * latest one, unless an answer comes there that belongs on the set made for it. Phones repeat the
+ * response of long ago when they refresh (TS 24.229 5.1.1.4): without a challenge it is none. */
+static bool is_vouched(const struct binding_set *set, const struct sip_msg *m)
+{
+    enum auth_answer answer = auth_answer(m);
+
+    if (set->state == BINDING_SET_TEMPORARY)
+        return answer == AUTH_RESPONSE;
+    if (set->state == BINDING_SET_OLD || answer == AUTH_AUTS)
+        return false;
+    if (answer == AUTH_NO_ANSWER)
+        return true;
+    LIST_EACH(item, &set->binding->sets)
+    {
+        const struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
+
+        if (other->state == BINDING_SET_TEMPORARY && other->made_on == set->spi_ps)
+            return false;
+    }
+    return true;
+}
+
 /* In the clear: nobody yet. NULL when it was refused. */
 static struct binding *accept_clear(struct registration *r, struct sip_server *server,
                                     struct sip_msg *m)
@@ -340,6 +363,7 @@ void register_request(struct registration *r, struct sip_server *server, struct 
     a->server = sip_server_handle(server);
     a->flow = *flow;
     a->spi_ps = set ? set->spi_ps : 0;
+    a->vouched = set && is_vouched(set, m);
     binding_ref(b);
     list_add_tail(&r->attempts, &a->item);
     attempt_begin(a, server, m);

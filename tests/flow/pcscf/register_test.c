@@ -722,6 +722,68 @@ static void no_expiry_is_too_long_for_the_kernel(void)
     world_close();
 }
 
+static bool is_vouched_for(const char *request)
+{
+    return strstr(peer_header(request, "Authorization", 0), "integrity-protected=\"yes\"") != NULL;
+}
+
+static void only_the_latest_authentication_vouches_and_is_prolonged(void)
+{
+    struct phone fresh;
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    /* A refresh, with the response of long ago. */
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
+    m = at_core();
+    CU_ASSERT_TRUE(is_vouched_for(m));
+    scscf_accept(m, &w.alice, 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+    authenticates_again(&w.alice, &fresh, 3000, 32000);
+    w.alice.cseq = fresh.cseq;
+    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
+    m = at_core();
+    CU_ASSERT_FALSE(is_vouched_for(m));
+    /* Even if the core takes it: the replaced set has its 128 s and no more. */
+    scscf_accept(m, &w.alice, 600000);
+    world_run(129 * 1000);
+    CU_ASSERT_EQUAL(ipsec_fake_sets(w.fake), 1);
+    CU_ASSERT_EQUAL(ipsec_fake_set(w.fake, 0)->spi_uc, 3000);
+    peer_close(&fresh.uc);
+    world_close();
+}
+
+static void an_answer_on_the_set_before_it_is_not_vouched_for(void)
+{
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    phone_register_protected(&w.alice, w.alice.server, other_client(3000, 32000), 600000);
+    scscf_challenge(at_core());
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 401", NULL));
+    phone_register_protected(&w.alice, w.alice.server, other_client(3000, 32000), 600000);
+    CU_ASSERT_FALSE(is_vouched_for(at_core()));
+    world_close();
+}
+
+static void a_set_whose_challenge_was_not_answered_registers_nobody(void)
+{
+    const char *m;
+
+    world_open(NULL);
+    is_challenged(&w.alice);
+    phone_register_unanswering(&w.alice, 600000);
+    m = at_core();
+    CU_ASSERT_FALSE(is_vouched_for(m));
+    scscf_accept(m, &w.alice, 600000);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_EQUAL(w.registers[REGISTER_GRANTED], 0);
+    world_close();
+}
+
 static void a_silent_core_is_told_to_the_phone(void)
 {
     world_open(NULL);
@@ -847,4 +909,10 @@ TEST_MAIN("flow/pcscf/register",
           {"the set a phone asked on lingers, and no other",
            the_set_a_phone_asked_on_lingers_and_no_other},
           {"no expiry is too long for the kernel", no_expiry_is_too_long_for_the_kernel},
+          {"only the latest authentication vouches, and is prolonged",
+           only_the_latest_authentication_vouches_and_is_prolonged},
+          {"an answer on the set before it is not vouched for",
+           an_answer_on_the_set_before_it_is_not_vouched_for},
+          {"a set whose challenge was not answered registers nobody",
+           a_set_whose_challenge_was_not_answered_registers_nobody},
           {"a silent core is told to the phone", a_silent_core_is_told_to_the_phone})

@@ -313,8 +313,8 @@ void phone_register(struct phone *p, const char *security_client)
     say_register(p, &p->clear, &w.gm, "nonce=\"\",response=\"\"", security, 600000);
 }
 
-void phone_register_protected(struct phone *p, const char *verify, const char *client,
-                              unsigned expires)
+static void register_protected(struct phone *p, const char *verify, const char *client,
+                               const char *auth, unsigned expires)
 {
     char security[4096];
 
@@ -322,10 +322,21 @@ void phone_register_protected(struct phone *p, const char *verify, const char *c
              "Require: sec-agree\nProxy-Require: sec-agree\nSecurity-Client: %s\n"
              "Security-Verify: %s\n",
              client, verify);
-    say_register(p, &p->uc, &p->ps,
-                 "nonce=\"bm9uY2U=\",response=\"0123456789abcdef0123456789abcdef\","
-                 "algorithm=AKAv1-MD5",
-                 security, expires);
+    say_register(p, &p->uc, &p->ps, auth, security, expires);
+}
+
+void phone_register_protected(struct phone *p, const char *verify, const char *client,
+                              unsigned expires)
+{
+    register_protected(p, verify, client,
+                       "nonce=\"bm9uY2U=\",response=\"0123456789abcdef0123456789abcdef\","
+                       "algorithm=AKAv1-MD5",
+                       expires);
+}
+
+void phone_register_unanswering(struct phone *p, unsigned expires)
+{
+    register_protected(p, p->server, phone_security_client(p), "nonce=\"\",response=\"\"", expires);
 }
 
 void scscf_challenge(const char *request)

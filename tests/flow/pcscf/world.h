@@ -68,6 +68,8 @@ void scscf_accept(const char *request, const struct phone *p, unsigned expires);
 /* REGISTER over the SA with this Security-Verify and Security-Client. */
 void phone_register_protected(struct phone *p, const char *verify, const char *client,
                               unsigned expires);
+/* The same with p->server and no response to the challenge. */
+void phone_register_unanswering(struct phone *p, unsigned expires);
 /* All of it. */
 void phone_is_registered(struct phone *p);
 /* Without IPsec. */
