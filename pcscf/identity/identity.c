@@ -22,18 +22,25 @@ static const char *const not_from_phone_named[] = {
     "Origination-Id",        "Additional-Identity",
 };
 
-/* TS 24.229 5.2.6.3.4, 5.2.6.4.3: charging and network data stay in the network. */
-static const enum sip_header not_to_phone[] = {
-    SIP_H_P_CHARGING_VECTOR,    SIP_H_P_CHARGING_FUNCTION_ADDRESSES, SIP_H_P_SERVED_USER,
-    SIP_H_P_VISITED_NETWORK_ID, SIP_H_P_MEDIA_AUTHORIZATION, /* from elsewhere; ours is added after
-                                                                this */
+/* TS 24.229 4.4, 5.2.6.3.4, 5.2.6.4.3: charging and network data stay in the network, and where the
+ * other phone is. Feature-Caps, P-Asserted-Service and P-Early-Media are for phones, too. */
+static const enum sip_header
+    not_to_phone
+        [] =
+            {
+                SIP_H_P_CHARGING_VECTOR,     SIP_H_P_CHARGING_FUNCTION_ADDRESSES,
+                SIP_H_P_SERVED_USER,         SIP_H_P_VISITED_NETWORK_ID,
+                SIP_H_P_MEDIA_AUTHORIZATION, /* from elsewhere; ours is added after this */
+                SIP_H_P_ACCESS_NETWORK_INFO, /* RFC 7315 5.4: the cell of the other side */
 };
 
 static const char *const not_to_phone_named[] = {
-    "P-Profile-Key",
-    "P-Private-Network-Indication",
-    "P-User-Database",
-    "Relayed-Charge",
+    "P-Profile-Key",         "P-Private-Network-Indication",
+    "P-User-Database",       "Restoration-Info",
+    "Relayed-Charge",        "Resource-Share",
+    "Service-Interact-Info", "Cellular-Network-Info",
+    "Response-Source",       "Attestation-Info",
+    "Origination-Id",        "Additional-Identity",
 };
 
 static void remove_all(struct sip_edit *e, const enum sip_header *ids, size_t n)
@@ -177,6 +184,16 @@ int identity_assert_response(const struct identities *ids, struct span called, s
     return append_asserted(m, e, span_str(ids->uri[index < 0 ? 0 : index]));
 }
 
+static void hide_for(struct sip_edit *e, struct span privacy)
+{
+    if (span_eq_nocase(privacy, SPAN("id")))
+        sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
+    /* RFC 7044 10.1.2 */
+    if (span_eq_nocase(privacy, SPAN("history")) || span_eq_nocase(privacy, SPAN("header")) ||
+        span_eq_nocase(privacy, SPAN("session")))
+        sip_edit_remove_all(e, SIP_H_HISTORY_INFO);
+}
+
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
 {
     remove_all(e, not_to_phone, ARRAY_LEN(not_to_phone));
@@ -185,10 +202,8 @@ void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
     for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
         struct span rest = sip_line_value(m, l);
 
-        while (rest.p) {
-            if (span_eq_nocase(span_trim(span_cut(&rest, ';')), SPAN("id")))
-                sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
-        }
+        while (rest.p)
+            hide_for(e, span_trim(span_cut(&rest, ';')));
     }
 }
 

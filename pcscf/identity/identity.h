@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pcscf/identity: who a phone is allowed to say it is, and what may cross the trust boundary.
  *
- * Decides   P-Asserted-Identity from the registered identities and P-Preferred-Identity (RFC
- * 3325 9.1, TS 24.229 5.2.6.3.3, 5.2.6.4.4); which header fields a phone may not send and may not
- * see (TS 24.229 4.4, 5.2.6). Owns      nothing; a struct identities is a value of its
- * registration. Threads   any one at a time. In, out   a parsed message and an edit of it; the From
- * header is never consulted. Never     sends, looks up registrations. Tests
- * tests/unit/pcscf/identity. */
+ * Decides   P-Asserted-Identity from the registered identities and P-Preferred-Identity (RFC 3325
+ *           9.1, TS 24.229 5.2.6.3.3, 5.2.6.4.4); which header fields a phone may not send and may
+ *           not see (TS 24.229 4.4, 5.2.6).
+ * Owns      nothing; a struct identities is a value of its registration.
+ * Threads   any one at a time.
+ * In, out   a parsed message and an edit of it; the From header is never consulted.
+ * Never     sends, looks up registrations.
+ * Tests     tests/unit/pcscf/identity. */
 #ifndef PCSCF_IDENTITY_IDENTITY_H
 #define PCSCF_IDENTITY_IDENTITY_H
 
@@ -43,8 +45,8 @@ int identity_assert_response(const struct identities *ids, struct span called, s
 /* Whatever else comes from a phone (REGISTER, ACK): what the phone may not say goes, nothing is put in
  * its place. */
 void identity_distrust(struct sip_msg *m, struct sip_edit *e);
-/* A message to a phone: what is for the network alone goes, P-Asserted-Identity too when Privacy
- * asks for `id`. */
+/* A message to a phone: what is for the network alone goes; P-Asserted-Identity too when Privacy
+ * asks for `id`, History-Info for `history`, `header` or `session`. */
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e);
 /* A message to the core: Security-*, sec-agree and what else only concerns this hop goes. */
 void identity_strip_sec_agree(struct sip_msg *m, struct sip_edit *e);

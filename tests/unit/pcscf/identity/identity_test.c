@@ -137,6 +137,25 @@ static void privacy_id_hides_the_caller_from_the_phone(void)
     }
 }
 
+static void what_is_for_the_network_alone_stays_there(void)
+{
+    struct sip_msg *m =
+        parse("P-Access-Network-Info: 3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=00101000112345678\r\n"
+              "P-Charging-Vector: icid-value=1\r\nRestoration-Info: noresponse\r\n"
+              "attestation-info: A\r\nOrigination-Id: 1\r\nCellular-Network-Info: x\r\n"
+              "History-Info: <sip:carol@ims.example>;index=1\r\nPrivacy: history\r\n"
+              "Feature-Caps: *;+g.3gpp.srvcc-alerting\r\nP-Early-Media: sendrecv\r\n");
+    struct sip_edit e;
+    char room[2048];
+
+    sip_edit_init(&e, m);
+    identity_hide_from_phone(m, &e);
+    ASSERT_SPAN_EQ(middle(&e, room, sizeof(room) - 1),
+                   "Privacy: history\r\nFeature-Caps: *;+g.3gpp.srvcc-alerting\r\n"
+                   "P-Early-Media: sendrecv\r\nContent-Length: 0\r\n");
+    sip_msg_unref(m);
+}
+
 static void the_called_identity_answers(void)
 {
     struct sip_msg *m = parse("");
@@ -193,6 +212,7 @@ TEST_MAIN("pcscf/identity",
           {"what a phone may not say does not cross", what_a_phone_may_not_say_does_not_cross},
           {"privacy id hides the caller from the phone",
            privacy_id_hides_the_caller_from_the_phone},
+          {"what is for the network alone stays there", what_is_for_the_network_alone_stays_there},
           {"the called identity answers", the_called_identity_answers},
           {"sec-agree stays on this hop", sec_agree_stays_on_this_hop},
           {"identities come from P-Associated-URI in order",
