@@ -260,8 +260,7 @@ void binding_remove(struct bindings *bs, struct binding *b)
     loop_timer_stop(bs->loop, &b->expiry);
     map_del(&bs->by_id, &b->by_id);
     map_del(&bs->by_impi, &b->by_impi);
-    if (b->via[0])
-        map_del(&bs->by_source, &b->by_source);
+    binding_dissociate(bs, b);
     if (b->references == 0)
         binding_free(b);
 }
@@ -300,6 +299,13 @@ int binding_associate(struct bindings *bs, struct binding *b, const struct sip_f
     (void)span_copy(via_sent_by, b->via,
                     sizeof(b->via)); /* measured above; a NUL cannot be in it */
     return map_add(&bs->by_source, hash, &b->by_source);
+}
+
+void binding_dissociate(struct bindings *bs, struct binding *b)
+{
+    if (b->via[0])
+        map_del(&bs->by_source, &b->by_source);
+    b->via[0] = '\0';
 }
 
 struct span binding_sent_by(const struct sip_via *via)

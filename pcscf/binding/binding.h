@@ -101,6 +101,8 @@ void binding_unref(struct bindings *bs, struct binding *b);
 /* The IP association of a phone without IPsec; another phone's with the same source is replaced. */
 int binding_associate(struct bindings *bs, struct binding *b, const struct sip_flow *flow,
                       struct span via_sent_by);
+/* It has none any more: from now on its SA set says who it is. */
+void binding_dissociate(struct bindings *bs, struct binding *b);
 /* The sent-by of a Via as text inside it: host, and the port when there is one. */
 struct span binding_sent_by(const struct sip_via *via);
 /* "<sip:b0123456789abcdef@192.0.2.1:5070;lr>": our URI that leads to this phone. */

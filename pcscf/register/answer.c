@@ -218,6 +218,7 @@ static int settle(struct attempt *a, const struct sip_msg *request, uint64_t sec
         return -EPERM; /* its challenge was not answered */
     if (set) {
         a->binding->ipsec = true;
+        binding_dissociate(r->env.bindings, a->binding);
         if (set->state == BINDING_SET_TEMPORARY)
             set_promote(r, set);
         if (a->vouched) /* TS 33.203 7.4: of the latest authentication only */
