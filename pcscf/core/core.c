@@ -84,6 +84,18 @@ static bool may_go_on(struct sip_server *s)
     return sip_proxy_check(s, &rules);
 }
 
+static void from_phone(struct core *c, struct sip_server *s, const struct sip_msg *m,
+                       struct binding *b, const struct binding_set *set)
+{
+    struct secagree_refusal refusal;
+
+    if (!set || register_is_verified(c->registration, m, set, &refusal))
+        session_from_phone(c->session, s, b);
+    else
+        (void)sip_server_reply(s, refusal.reject.status, refusal.reject.phrase,
+                               span_str(refusal.extra), SPAN_NONE); /* as above */
+}
+
 static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip_flow *flow,
                        void *ctx)
 {
@@ -108,13 +120,14 @@ static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip
         c->counters.unanswered_set++;
         refuse(s, "the challenge on this security association is not answered");
     } else {
-        session_from_phone(c->session, s, b);
+        from_phone(c, s, m, b, set);
     }
 }
 
 static void on_ack(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
 {
     struct core *c = ctx;
+    struct secagree_refusal refusal;
     struct binding_set *set;
     struct binding *b;
 
@@ -123,7 +136,8 @@ static void on_ack(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
         return;
     }
     b = phone_of(c, m, flow, &set);
-    if (b && b->registered)
+    if (b && b->registered &&
+        (!set || register_is_verified(c->registration, m, set, &refusal))) /* no answer to an ACK */
         session_on_ack(c->session, m, flow, b);
 }
 

@@ -80,6 +80,10 @@ void register_free(struct registration *r);
 /* A REGISTER. b, set: the phone's when it came over an SA, else NULL and NULL. */
 void register_request(struct registration *r, struct sip_server *server, struct binding *b,
                       struct binding_set *set);
+/* Whatever else comes over an SA: its Security-Verify, when it has one, must show a Security-Server
+ * that we sent to this phone (RFC 3329 2.3.1). False: *ret_refusal says how it is refused. */
+bool register_is_verified(struct registration *r, const struct sip_msg *m,
+                          const struct binding_set *set, struct secagree_refusal *ret_refusal);
 /* bindings_ops of the role lead here. */
 void register_set_end(struct registration *r, struct binding_set *set);
 void register_expiry(struct registration *r, struct binding *b);

@@ -265,6 +265,33 @@ static bool accept_protected(struct registration *r, struct sip_server *server, 
     return true;
 }
 
+/* Once there is a new set, the phone may show either list on either set. */
+static bool shows_another_list(const struct sip_msg *m, const struct binding_set *set)
+{
+    struct secagree_refusal unused;
+
+    LIST_EACH(item, &set->binding->sets)
+    {
+        const struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
+
+        if (other != set && other->security_server &&
+            secagree_check_verify(m, span_str(other->security_server), &unused) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool register_is_verified(struct registration *r, const struct sip_msg *m,
+                          const struct binding_set *set, struct secagree_refusal *ret_refusal)
+{
+    if (!sip_line_first(m, SIP_H_SECURITY_VERIFY) ||
+        secagree_check_verify(m, span_str(set->security_server), ret_refusal) == 0 ||
+        shows_another_list(m, set))
+        return true;
+    register_tell(r, REGISTER_MISMATCH, set->binding, span_str(ret_refusal->reject.reason));
+    return false;
+}
+
 /* TS 33.203 6.1.5: the set of this authentication with the answer to its challenge, or the set of the
  * latest one, unless an answer comes there that belongs on the set made for it. Phones repeat the
  * response of long ago when they refresh (TS 24.229 5.1.1.4): without a challenge it is none. */

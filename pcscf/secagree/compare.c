@@ -156,8 +156,13 @@ static void canon_sort(struct canon *c)
 static int differs(const struct sip_msg *request, enum sip_header id, struct span kept)
 {
     struct sip_values at = sip_values(request, id);
+    const struct sip_line *line = sip_line_first(request, id);
     struct canon got = {.n = 0}, want = {.n = 0};
     int rc = 0;
+
+    /* The usual case: the phone says it back as it was said. */
+    if (line && !sip_line_next(request, line) && span_eq(sip_line_value(request, line), kept))
+        return 0;
 
     while (rc == 0 && sip_values_next(&at))
         rc = canon_add(&got, at.value);

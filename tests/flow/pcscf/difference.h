@@ -19,6 +19,15 @@ void difference_say(const struct message *m, struct peer *from, const struct add
 /* What went on must be that; got may be NULL. */
 void difference_check(const struct message *m, const char *got);
 
+/* What alice shows of what she was sent: the list of the P-CSCF, with a place to fold it. */
+#define SECURITY_OFFER(q, algorithms)                                                              \
+    "ipsec-3gpp;q=" q                                                                              \
+    ";prot=esp;mod=trans;spi-c=4096;spi-s=4097;port-c=5063;port-s=5062;" algorithms
+#define SECURITY_VERIFY(fold)                                                                      \
+    SECURITY_OFFER("0.9", "alg=hmac-sha-1-96;ealg=aes-cbc")                                        \
+    "," fold SECURITY_OFFER("0.8", "alg=null;ealg=aes-gcm") "," fold SECURITY_OFFER(               \
+        "0.7", "alg=aes-gmac;ealg=null") "," fold SECURITY_OFFER("0.6", "alg=hmac-sha-1-96")
+
 /* What a P-CSCF puts in. */
 #define OWN_VIA      "+Via: SIP/2.0/UDP 192.0.2.11:5070;branch=z9hG4bK*\n"
 #define RECORD_ROUTE "+Record-Route: <sip:*@192.0.2.11:5070;lr>, <sip:*@192.0.2.10:5062;lr>\n"

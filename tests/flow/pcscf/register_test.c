@@ -784,6 +784,69 @@ static void a_set_whose_challenge_was_not_answered_registers_nobody(void)
     world_close();
 }
 
+static void whatever_comes_over_an_association_must_show_our_list(void)
+{
+    char right[2200], wrong[2200];
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    snprintf(right, sizeof(right), "Security-Verify: %s\n", w.alice.server);
+    snprintf(wrong, sizeof(wrong), "%s", right);
+    strstr(wrong, "alg=")[4] ^= 1;
+    phone_invite(&w.alice, "wrong", "sip:bob@" DOMAIN, wrong, sdp_offer);
+    world_run(20);
+    m = peer_take(&w.alice.us, "SIP/2.0 494", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "Security-Server", 0), w.alice.server);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "", NULL));
+    CU_ASSERT_EQUAL(w.offers, 0);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_MISMATCH], 1);
+    phone_invite(&w.alice, "right", "sip:bob@" DOMAIN, right, sdp_offer);
+    world_run(20);
+    m = peer_take(&w.scscf, "INVITE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_FALSE(peer_has_header(m, "Security-Verify"));
+    world_close();
+}
+
+static void either_list_may_be_shown_while_the_set_changes(void)
+{
+    struct phone fresh;
+    char verify[2200];
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    authenticates_again(&w.alice, &fresh, 3000, 32000);
+    snprintf(verify, sizeof(verify), "Security-Verify: %s\n", w.alice.server);
+    phone_invite(&fresh, "old-on-new", "sip:bob@" DOMAIN, verify, sdp_offer);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "INVITE", NULL));
+    snprintf(verify, sizeof(verify), "Security-Verify: %s\n", fresh.server);
+    phone_invite(&w.alice, "new-on-old", "sip:bob@" DOMAIN, verify, sdp_offer);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "INVITE", NULL));
+    peer_close(&fresh.uc);
+    world_close();
+}
+
+static void with_ipsec_the_phone_is_nobody_in_the_clear(void)
+{
+    world_open(allow_plain);
+    phone_is_registered_plain(&w.alice);
+    phone_is_registered(&w.alice);
+    peer_say(&w.alice.clear, &w.gm,
+             "MESSAGE sip:bob@" DOMAIN " SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKplain\n"
+             "Route: <sip:192.0.2.10:5060;lr>, <sip:orig@192.0.2.20:6060;lr>\n"
+             "From: <sip:alice@" DOMAIN ">;tag=f\nTo: <sip:bob@" DOMAIN ">\n"
+             "Call-ID: plain\nCSeq: 1 MESSAGE\nMax-Forwards: 70\n");
+    world_run(20);
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "MESSAGE", NULL));
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.clear, "SIP/2.0 403", NULL));
+    world_close();
+}
+
 static void a_silent_core_is_told_to_the_phone(void)
 {
     world_open(NULL);
@@ -871,48 +934,52 @@ static void a_register_is_changed_where_it_must_be(void)
     world_close();
 }
 
-TEST_MAIN("flow/pcscf/register",
-          {"a REGISTER is changed where it must be", a_register_is_changed_where_it_must_be},
-          {"a phone registers over IPsec", a_phone_registers_over_ipsec},
-          {"lost, repeated and reordered messages change nothing",
-           lost_and_repeated_messages_change_nothing},
-          {"an altered Security-Verify or Security-Client is refused, nothing is forwarded",
-           altered_verify_is_refused_and_nothing_forwarded},
-          {"a wrong response ends the set after a while",
-           wrong_response_ends_the_set_after_a_while},
-          {"an unanswered challenge leaves nothing", an_unanswered_challenge_leaves_nothing},
-          {"without an offer: 421", without_an_offer_421},
-          {"broken offers are refused", broken_offers_are_refused},
-          {"a kernel that refuses becomes 503", a_kernel_that_refuses_becomes_503},
-          {"another's identity on my association is refused",
-           anothers_identity_on_my_association_is_refused},
-          {"a deregistered phone is forgotten", a_deregistered_phone_is_forgotten},
-          {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
-          {"a REGISTER in the clear does not touch the set that stands",
-           a_register_in_the_clear_does_not_touch_the_set_that_stands},
-          {"a phone that is there keeps its client port",
-           a_phone_that_is_there_keeps_its_client_port},
-          {"a phone that lost its set comes again with the same ports",
-           a_phone_that_lost_its_set_comes_again_with_the_same_ports},
-          {"the old set goes with the 200 over the new one",
-           the_old_set_goes_with_the_200_over_the_new_one},
-          {"another phone cannot take a port in use", another_phone_cannot_take_a_port_in_use},
-          {"an answer for a phone that is forgotten makes it begin again",
-           an_answer_for_a_phone_that_is_forgotten_makes_it_begin_again},
-          {"a phone without IPsec registers where policy allows",
-           a_phone_without_ipsec_registers_where_policy_allows},
-          {"who is refused is forgotten", who_is_refused_is_forgotten},
-          {"a phone that comes back is not ended by what was",
-           a_phone_that_comes_back_is_not_ended_by_what_was},
-          {"a stranger who asks in her name does not disturb her",
-           a_stranger_who_asks_in_her_name_does_not_disturb_her},
-          {"the set a phone asked on lingers, and no other",
-           the_set_a_phone_asked_on_lingers_and_no_other},
-          {"no expiry is too long for the kernel", no_expiry_is_too_long_for_the_kernel},
-          {"only the latest authentication vouches, and is prolonged",
-           only_the_latest_authentication_vouches_and_is_prolonged},
-          {"an answer on the set before it is not vouched for",
-           an_answer_on_the_set_before_it_is_not_vouched_for},
-          {"a set whose challenge was not answered registers nobody",
-           a_set_whose_challenge_was_not_answered_registers_nobody},
-          {"a silent core is told to the phone", a_silent_core_is_told_to_the_phone})
+TEST_MAIN(
+    "flow/pcscf/register",
+    {"a REGISTER is changed where it must be", a_register_is_changed_where_it_must_be},
+    {"a phone registers over IPsec", a_phone_registers_over_ipsec},
+    {"lost, repeated and reordered messages change nothing",
+     lost_and_repeated_messages_change_nothing},
+    {"an altered Security-Verify or Security-Client is refused, nothing is forwarded",
+     altered_verify_is_refused_and_nothing_forwarded},
+    {"a wrong response ends the set after a while", wrong_response_ends_the_set_after_a_while},
+    {"an unanswered challenge leaves nothing", an_unanswered_challenge_leaves_nothing},
+    {"without an offer: 421", without_an_offer_421},
+    {"broken offers are refused", broken_offers_are_refused},
+    {"a kernel that refuses becomes 503", a_kernel_that_refuses_becomes_503},
+    {"another's identity on my association is refused",
+     anothers_identity_on_my_association_is_refused},
+    {"a deregistered phone is forgotten", a_deregistered_phone_is_forgotten},
+    {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
+    {"a REGISTER in the clear does not touch the set that stands",
+     a_register_in_the_clear_does_not_touch_the_set_that_stands},
+    {"a phone that is there keeps its client port", a_phone_that_is_there_keeps_its_client_port},
+    {"a phone that lost its set comes again with the same ports",
+     a_phone_that_lost_its_set_comes_again_with_the_same_ports},
+    {"the old set goes with the 200 over the new one",
+     the_old_set_goes_with_the_200_over_the_new_one},
+    {"another phone cannot take a port in use", another_phone_cannot_take_a_port_in_use},
+    {"an answer for a phone that is forgotten makes it begin again",
+     an_answer_for_a_phone_that_is_forgotten_makes_it_begin_again},
+    {"a phone without IPsec registers where policy allows",
+     a_phone_without_ipsec_registers_where_policy_allows},
+    {"who is refused is forgotten", who_is_refused_is_forgotten},
+    {"a phone that comes back is not ended by what was",
+     a_phone_that_comes_back_is_not_ended_by_what_was},
+    {"a stranger who asks in her name does not disturb her",
+     a_stranger_who_asks_in_her_name_does_not_disturb_her},
+    {"the set a phone asked on lingers, and no other",
+     the_set_a_phone_asked_on_lingers_and_no_other},
+    {"no expiry is too long for the kernel", no_expiry_is_too_long_for_the_kernel},
+    {"only the latest authentication vouches, and is prolonged",
+     only_the_latest_authentication_vouches_and_is_prolonged},
+    {"an answer on the set before it is not vouched for",
+     an_answer_on_the_set_before_it_is_not_vouched_for},
+    {"a set whose challenge was not answered registers nobody",
+     a_set_whose_challenge_was_not_answered_registers_nobody},
+    {"whatever comes over an association must show our list",
+     whatever_comes_over_an_association_must_show_our_list},
+    {"either list may be shown while the set changes",
+     either_list_may_be_shown_while_the_set_changes},
+    {"with IPsec, the phone is nobody in the clear", with_ipsec_the_phone_is_nobody_in_the_clear},
+    {"a silent core is told to the phone", a_silent_core_is_told_to_the_phone})
