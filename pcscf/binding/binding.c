@@ -256,7 +256,9 @@ void binding_remove(struct bindings *bs, struct binding *b)
     b->dead = true;
     b->registered = false;
     LIST_EACH(item, &b->sets)
-    binding_set_remove(bs, CONTAINER_OF(item, struct binding_set, item));
+    {
+        binding_set_remove(bs, CONTAINER_OF(item, struct binding_set, item));
+    }
     loop_timer_stop(bs->loop, &b->expiry);
     map_del(&bs->by_id, &b->by_id);
     map_del(&bs->by_impi, &b->by_impi);

@@ -47,7 +47,9 @@ void register_free(struct registration *r)
     if (!r)
         return;
     LIST_EACH(item, &r->attempts)
-    attempt_free(CONTAINER_OF(item, struct attempt, item));
+    {
+        attempt_free(CONTAINER_OF(item, struct attempt, item));
+    }
     free(r);
 }
 

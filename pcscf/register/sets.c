@@ -194,7 +194,9 @@ void set_promote(struct registration *r, struct binding_set *set)
 void phone_remove(struct registration *r, struct binding *b)
 {
     LIST_EACH(item, &b->sets)
-    set_remove(r, CONTAINER_OF(item, struct binding_set, item));
+    {
+        set_remove(r, CONTAINER_OF(item, struct binding_set, item));
+    }
     binding_remove(r->env.bindings, b);
 }
 
