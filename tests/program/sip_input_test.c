@@ -133,6 +133,17 @@ static void drain(int fd)
         ;
 }
 
+/* Waits until all that was sent is read: a socket's queue is short, and what it drops proves nothing. */
+static void catch_up(int fd)
+{
+    static char good[4096];
+    size_t n = house_register(good, sizeof(good), "UDP", ++serial);
+
+    CU_ASSERT(wire_send(fd, good, n));
+    CU_ASSERT(status_of(fd, 5000) > 0);
+    drain(fd);
+}
+
 static void truncated_messages_do_no_harm(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
@@ -142,7 +153,8 @@ static void truncated_messages_do_no_harm(void)
 
         for (size_t k = 0; k < n; k++) {
             (void)send(fd, text, k, 0);
-            drain(fd);
+            if (k % 50 == 49)
+                catch_up(fd);
         }
         (void)close(fd);
         n = house_register(text, sizeof(text), "TCP", ++serial);
@@ -187,7 +199,8 @@ static void noise_does_no_harm(void)
                 make_noise(n);
             }
             (void)send(fd, text, n, 0);
-            drain(fd);
+            if (k % 50 == 49)
+                catch_up(fd);
         }
         (void)close(fd);
         for (unsigned k = 0; k < 60; k++) {
