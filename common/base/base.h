@@ -2,11 +2,13 @@
 /* common/base: the vocabulary every room speaks.
  *
  * Decides   nothing of any protocol: spans, bounded buffers, arenas, keyed hash tables, handles,
- * lists, addresses, secrets, hex and base64, and the random port. Owns      what each type's
- * init/new says; spans and addresses own nothing. Threads   every object belongs to one thread;
- * only functions without an object are free of that. Errors    0 or negative errno; tables and
- * buffers refuse at their bound, they never grow without one. Never     logs, reads a clock, or
- * ends the process. Tests     tests/unit/common/base. */
+ *           lists, addresses, secrets, hex and base64, and the random port.
+ * Owns      what each type's init/new says; spans and addresses own nothing.
+ * Threads   every object belongs to one thread; only functions without an object are free of that.
+ * Errors    0 or negative errno; tables and buffers refuse at their bound, they never grow without
+ *           one.
+ * Never     logs, reads a clock, or ends the process.
+ * Tests     tests/unit/common/base. */
 #ifndef COMMON_BASE_BASE_H
 #define COMMON_BASE_BASE_H
 
@@ -21,8 +23,7 @@
 #define ARRAY_LEN(a)               (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(p, type, mem) ((type *)(void *)((char *)(p)-offsetof(type, mem)))
 
-/* ---- span: bytes somebody else owns
- * ------------------------------------------------------------------------- */
+/* ---- span: bytes somebody else owns ---------------------------------------------------------- */
 
 struct span {
     const char *p;
@@ -66,9 +67,9 @@ int span_copy(struct span s, char *dst, size_t cap);
 /* A heap copy with NUL, or NULL when memory is out. */
 char *span_dup(struct span s);
 
-/* ---- buf: a bounded buffer over memory of the caller
- * --------------------------------------------------------- Writing beyond cap sets overflow and
- * drops the write whole; check overflow once, at the end. */
+/* ---- buf: a bounded buffer over memory of the caller ----------------------------------------- */
+
+/* Writing beyond cap sets overflow and drops the write whole; check overflow once, at the end. */
 
 struct buf {
     char *p;
@@ -90,9 +91,9 @@ void buf_hex(struct buf *b, const void *p, size_t n); /* lower case */
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
-/* ---- arena: allocations that die together
- * -------------------------------------------------------------------- A bump allocator with a
- * bound; arena_reset keeps the first block for the next use. */
+/* ---- arena: allocations that die together ---------------------------------------------------- */
+
+/* A bump allocator with a bound; arena_reset keeps the first block for the next use. */
 
 struct arena_block;
 struct arena {
@@ -111,8 +112,7 @@ void *arena_alloc(struct arena *a, size_t n);
 /* A copy of s with a NUL behind it, as a span without it; p = NULL when memory is out. */
 struct span arena_copy(struct arena *a, struct span s);
 
-/* ---- list: intrusive, doubly linked
- * ------------------------------------------------------------------------- */
+/* ---- list: intrusive, doubly linked ---------------------------------------------------------- */
 
 struct list {
     struct list *next, *prev;
@@ -149,10 +149,10 @@ static inline void list_del(struct list *item)
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                      \
          it = it##_next, it##_next = it->next)
 
-/* ---- map: intrusive hash table with a keyed hash
- * ------------------------------------------------------------- SipHash-2-4 under a random key (no
- * collisions on purpose from outside); grows one bucket at a time (linear hashing), so no insert
- * ever pays for a rehash of the whole table. */
+/* ---- map: intrusive hash table with a keyed hash --------------------------------------------- */
+
+/* SipHash-2-4 under a random key (no collisions on purpose from outside); grows one bucket at a
+ * time (linear hashing), so no insert ever pays for a rehash of the whole table. */
 
 struct map_node {
     struct map_node *next;
@@ -186,8 +186,7 @@ void map_each(const struct map *m, bool (*visit)(struct map_node *node, void *ct
 
 uint64_t siphash24(const uint64_t key[2], const void *p, size_t n);
 
-/* ---- handles: names that may outlive what they name
- * ---------------------------------------------------------- */
+/* ---- handles: names that may outlive what they name ------------------------------------------ */
 
 struct handle {
     uint32_t index; /* 0 = no object */
@@ -221,8 +220,7 @@ int pool_add(struct pool *p, void *object, struct handle *ret_handle);
 void *pool_find(const struct pool *p, struct handle h);
 void pool_del(struct pool *p, struct handle h);
 
-/* ---- addr: an IP address and port
- * ---------------------------------------------------------------------------- */
+/* ---- addr: an IP address and port ------------------------------------------------------------ */
 
 struct addr {
     uint8_t family; /* 0 (none), AF_INET or AF_INET6 */
@@ -260,8 +258,7 @@ struct addr_net {
 int addr_net_parse(struct span s, struct addr_net *ret_net);
 bool addr_net_has(const struct addr_net *net, const struct addr *a);
 
-/* ---- secret: bytes that are never printed
- * -------------------------------------------------------------------- */
+/* ---- secret: bytes that are never printed ---------------------------------------------------- */
 
 #define SECRET_MAX 256
 
@@ -278,8 +275,7 @@ bool secret_eq(const struct secret *a, const struct secret *b);
 bool bytes_eq_consttime(const void *a, const void *b, size_t n);
 void bytes_wipe(void *p, size_t n);
 
-/* ---- hex and base64
- * ------------------------------------------------------------------------------------------ */
+/* ---- hex and base64 -------------------------------------------------------------------------- */
 
 /* Both cases; -EINVAL for another character or an odd length, -ENOSPC. */
 int hex_decode(struct span s, uint8_t *dst, size_t cap, size_t *ret_n);
@@ -287,8 +283,7 @@ int hex_decode(struct span s, uint8_t *dst, size_t cap, size_t *ret_n);
 int base64_decode(struct span s, uint8_t *dst, size_t cap, size_t *ret_n);
 void base64_encode(struct buf *b, const void *p, size_t n);
 
-/* ---- rnd: the random port
- * ------------------------------------------------------------------------------------ */
+/* ---- rnd: the random port -------------------------------------------------------------------- */
 
 struct rnd {
     void (*fill)(void *ctx, void *p, size_t n);

@@ -45,8 +45,7 @@ static void forget(struct spool_memory *m, struct remembered *r)
 
 void spool_memory_fini(struct spool_memory *m)
 {
-    LIST_EACH(it, &m->order)
-    {
+    LIST_EACH (it, &m->order) {
         forget(m, CONTAINER_OF(it, struct remembered, item));
     }
     map_fini(&m->map);

@@ -145,10 +145,10 @@ static void waiting_free(struct waiting *w)
 
 void diameter_core_fini(struct diameter *d)
 {
-    LIST_EACH(it, &d->call_list)
-    call_free(CONTAINER_OF(it, struct call, item));
-    LIST_EACH(it, &d->waiting_list)
-    waiting_free(CONTAINER_OF(it, struct waiting, item));
+    LIST_EACH (it, &d->call_list)
+        call_free(CONTAINER_OF(it, struct call, item));
+    LIST_EACH (it, &d->waiting_list)
+        waiting_free(CONTAINER_OF(it, struct waiting, item));
     pool_fini(&d->calls);
     pool_fini(&d->waiting);
     free(d->peers);
@@ -499,8 +499,8 @@ void diameter_core_peer(struct diameter *d, struct span host, bool up)
 void diameter_core_reset(struct diameter *d)
 {
     d->stats.restarts++;
-    LIST_EACH(it, &d->waiting_list)
-    waiting_free(CONTAINER_OF(it, struct waiting, item));
+    LIST_EACH (it, &d->waiting_list)
+        waiting_free(CONTAINER_OF(it, struct waiting, item));
     for (size_t i = 0; i < d->n_peers; i++)
         diameter_core_peer(d, span_str(d->peers[i].name), false);
     /* A callback may send or cancel: take them one by one from the head. No peer is up, so that

@@ -49,8 +49,7 @@ static struct node *node_of(struct diameter *d)
 
 static struct node *node_find(const struct diameter_sim *net, uint32_t id)
 {
-    LIST_EACH(it, &net->nodes)
-    {
+    LIST_EACH (it, &net->nodes) {
         struct node *n = CONTAINER_OF(it, struct node, item);
         if (n->id == id)
             return n;
@@ -106,8 +105,7 @@ static int put_on_wire(struct node *from, uint32_t to, struct flight *flight, st
 
 static struct node *route(struct node *from, struct span realm, struct span host)
 {
-    LIST_EACH(it, &from->net->nodes)
-    {
+    LIST_EACH (it, &from->net->nodes) {
         struct node *n = CONTAINER_OF(it, struct node, item);
 
         if (n == from || !n->connected || !span_eq_nocase(span_str(n->d.realm), realm))
@@ -150,8 +148,7 @@ static int on_answer(struct diameter *d, uint64_t ref, struct span message)
 
 static void see_each_other(struct node *a, bool up)
 {
-    LIST_EACH(it, &a->net->nodes)
-    {
+    LIST_EACH (it, &a->net->nodes) {
         struct node *b = CONTAINER_OF(it, struct node, item);
 
         if (b == a || !b->connected)
@@ -163,8 +160,7 @@ static void see_each_other(struct node *a, bool up)
 
 static void break_flights(struct diameter_sim *net, uint32_t id)
 {
-    LIST_EACH(it, &net->flights)
-    {
+    LIST_EACH (it, &net->flights) {
         struct flight *f = CONTAINER_OF(it, struct flight, item);
         struct node *from = node_find(net, f->from);
 
@@ -212,8 +208,9 @@ static void on_free(struct diameter *d)
 
     list_del(&n->item);
     if (n->connected) {
-        LIST_EACH(it, &n->net->nodes)
-        diameter_core_peer(&CONTAINER_OF(it, struct node, item)->d, span_str(d->identity), false);
+        LIST_EACH (it, &n->net->nodes)
+            diameter_core_peer(&CONTAINER_OF(it, struct node, item)->d, span_str(d->identity),
+                               false);
     }
     break_flights(n->net, n->id);
     diameter_core_fini(d); /* what it waits for is forgotten, not failed */
@@ -240,10 +237,10 @@ void diameter_sim_free(struct diameter_sim *net)
 {
     if (!net)
         return;
-    LIST_EACH(it, &net->packets)
-    free(CONTAINER_OF(it, struct packet, item));
-    LIST_EACH(it, &net->flights)
-    free(CONTAINER_OF(it, struct flight, item));
+    LIST_EACH (it, &net->packets)
+        free(CONTAINER_OF(it, struct packet, item));
+    LIST_EACH (it, &net->flights)
+        free(CONTAINER_OF(it, struct flight, item));
     free(net);
 }
 

@@ -18,8 +18,8 @@ void loop_init(struct loop *l, const struct loop_impl *impl, uint64_t now)
 void loop_fini(struct loop *l)
 {
     wheel_fini(&l->wheel);
-    LIST_EACH(it, &l->tasks)
-    list_del(it);
+    LIST_EACH (it, &l->tasks)
+        list_del(it);
 }
 
 void loop_free(struct loop *l)

@@ -2,12 +2,15 @@
 /* common/loop: time, timers, descriptors and work from other threads, for one worker.
  *
  * Decides   nothing; it orders what happens: input, then timers, then deferred tasks, once per
- * turn. Owns      the loop and its timer wheel. Timers, tasks and watches are embedded in their
- * owners, who stop them. Threads   everything but loop_post belongs to the loop's thread. Errors
- * negative errno; starting a timer or deferring a task cannot fail. Never     lets rooms read a
- * clock: time is taken once per turn and asked from here. Twins     loop_new is libuv; sim_loop
- * (common/loop/sim.h) runs many loops in one process on virtual time. Tests tests/unit/common/loop.
- */
+ *           turn.
+ * Owns      the loop and its timer wheel. Timers, tasks and watches are embedded in their owners,
+ *           who stop them.
+ * Threads   everything but loop_post belongs to the loop's thread.
+ * Errors    negative errno; starting a timer or deferring a task cannot fail.
+ * Never     lets rooms read a clock: time is taken once per turn and asked from here.
+ * Twins     loop_new is libuv; sim_loop (common/loop/sim.h) runs many loops in one process on
+ *           virtual time.
+ * Tests     tests/unit/common/loop. */
 #ifndef COMMON_LOOP_LOOP_H
 #define COMMON_LOOP_LOOP_H
 
@@ -61,8 +64,7 @@ static inline bool loop_timer_running(const struct loop_timer *t)
     return t->due != 0;
 }
 
-/* ---- tasks: run once at the end of this turn (objects that end free themselves there)
- * -------------------------- */
+/* ---- tasks: run once at the end of this turn (objects that end free themselves there) -------- */
 
 struct loop_task {
     struct list item;
@@ -75,8 +77,7 @@ void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t, void *
 void loop_defer(struct loop *l, struct loop_task *t);
 void loop_task_cancel(struct loop_task *t);
 
-/* ---- descriptors
- * ---------------------------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
@@ -92,19 +93,19 @@ void loop_fd_unwatch(struct loop_fd *w); /* may be called from its own callback 
 /* SIGTERM, SIGHUP ...: handled in a turn of the loop. Real loops only. */
 int loop_signal(struct loop *l, int signo, void (*fired)(int signo, void *ctx), void *ctx);
 
-/* ---- mailbox: the only call for other threads
- * ------------------------------------------------------------------ */
+/* ---- mailbox: the only call for other threads ------------------------------------------------ */
 
 /* Runs fn(ctx) in a later turn of l, in the order of the calls of each thread. -EBUSY while 65 536
  * wait, -ENOMEM. What waits when the loop is freed is dropped. The simulated twin delivers at the
  * same virtual instant. */
 int loop_post(struct loop *l, void (*fn)(void *ctx), void *ctx);
 
-/* ---- jobs: a thread of its own for what blocks (SQLite, fsync)
- * -------------------------------------------------- Jobs of one loop_thread run in the order
- * given, one at a time; `done` runs in the loop, in the same order. With `limit` jobs
- * whose done has not run, loop_thread_submit answers -EBUSY. The simulated twin runs `run` at once
- * and `done` after the virtual latency given to sim_thread_latency. */
+/* ---- jobs: a thread of its own for what blocks (SQLite, fsync) ------------------------------- */
+
+/* Jobs of one loop_thread run in the order given, one at a time; `done` runs in the loop, in
+ * the same order. With `limit` jobs whose done has not run, loop_thread_submit answers -EBUSY.
+ * The simulated twin runs `run` at once and `done` after the virtual latency given to
+ * sim_thread_latency. */
 
 struct loop_thread;
 struct loop_job {

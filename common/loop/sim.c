@@ -122,8 +122,7 @@ int sim_new(uint64_t seed, struct sim **ret_sim)
 
 static void drop_posts(struct sim_loop *l)
 {
-    LIST_EACH(it, &l->posts)
-    {
+    LIST_EACH (it, &l->posts) {
         list_del(it);
         free(CONTAINER_OF(it, struct post, item));
     }
@@ -133,10 +132,9 @@ void sim_free(struct sim *s)
 {
     if (!s)
         return;
-    LIST_EACH(it, &s->threads)
-    free(CONTAINER_OF(it, struct sim_thread, item));
-    LIST_EACH(it, &s->loops)
-    {
+    LIST_EACH (it, &s->threads)
+        free(CONTAINER_OF(it, struct sim_thread, item));
+    LIST_EACH (it, &s->loops) {
         struct sim_loop *l = CONTAINER_OF(it, struct sim_loop, item);
         loop_free(&l->loop);
         drop_posts(l);
@@ -162,8 +160,7 @@ static void set_now(struct sim *s, uint64_t now)
     if (now > s->now)
         s->turns_at_now = 0;
     s->now = now;
-    LIST_EACH(it, &s->loops)
-    {
+    LIST_EACH (it, &s->loops) {
         struct sim_loop *l = CONTAINER_OF(it, struct sim_loop, item);
         l->loop.now = now;
         l->loop.wall = s->wall + (int64_t)(now - START);
@@ -185,8 +182,7 @@ void sim_thread_latency(struct sim *s, uint64_t us)
 
 static bool has_tasks(const struct sim *s)
 {
-    LIST_EACH(it, &s->loops)
-    {
+    LIST_EACH (it, &s->loops) {
         struct sim_loop *l = CONTAINER_OF(it, struct sim_loop, item);
         if (!l->dead && !list_empty(&l->loop.tasks))
             return true;
@@ -196,8 +192,7 @@ static bool has_tasks(const struct sim *s)
 
 static void run_tasks(struct sim *s)
 {
-    LIST_EACH(it, &s->loops)
-    {
+    LIST_EACH (it, &s->loops) {
         struct sim_loop *l = CONTAINER_OF(it, struct sim_loop, item);
         if (!l->dead && !list_empty(&l->loop.tasks)) {
             l->loop.stats.turns++;
@@ -211,8 +206,7 @@ static struct sim_loop *next_timers(const struct sim *s, uint64_t *ret_when)
     struct sim_loop *first = NULL;
 
     *ret_when = IDLE;
-    LIST_EACH(it, &s->loops)
-    {
+    LIST_EACH (it, &s->loops) {
         struct sim_loop *l = CONTAINER_OF(it, struct sim_loop, item);
         uint64_t when = l->dead ? WHEEL_IDLE : wheel_next(&l->loop.wheel);
         if (when < *ret_when) {

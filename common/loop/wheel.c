@@ -35,8 +35,7 @@ void wheel_init(struct wheel *w, uint64_t now)
 void wheel_fini(struct wheel *w)
 {
     for (size_t i = 0; i < ARRAY_LEN(w->slot); i++) {
-        LIST_EACH(it, &w->slot[i])
-        {
+        LIST_EACH (it, &w->slot[i]) {
             CONTAINER_OF(it, struct loop_timer, item)->due = 0;
             list_del(it);
         }
@@ -98,8 +97,7 @@ static void empty_slot(struct wheel *w, unsigned level, struct list *to)
     unsigned slot = (unsigned)(w->tick >> level * WHEEL_BITS) % WHEEL_SLOTS;
 
     w->used[level] &= ~(UINT64_C(1) << slot);
-    LIST_EACH(it, &w->slot[level * WHEEL_SLOTS + slot])
-    {
+    LIST_EACH (it, &w->slot[level * WHEEL_SLOTS + slot]) {
         struct loop_timer *t = CONTAINER_OF(it, struct loop_timer, item);
         list_del(it);
         if (to)

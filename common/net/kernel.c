@@ -488,8 +488,7 @@ static void kernel_free(struct net *net)
     struct kernel_net *n = kernel_of(net);
 
     dns_free(n->dns);
-    LIST_EACH(it, &n->socks)
-    {
+    LIST_EACH (it, &n->socks) {
         struct sock *s = CONTAINER_OF(it, struct sock, item);
 
         sock_close(s);

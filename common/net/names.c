@@ -249,8 +249,7 @@ void names_order(const struct net_resolve_query *query, struct name_fact *const 
 static void names_free(struct net_resolve *r)
 {
     list_del(&r->item);
-    LIST_EACH(it, &r->open)
-    {
+    LIST_EACH (it, &r->open) {
         CONTAINER_OF(it, struct name_open, item)->resolve = NULL;
         list_del(it);
     }

@@ -6,8 +6,8 @@ void net_free(struct net *n)
 {
     if (!n)
         return;
-    LIST_EACH(it, &n->resolves)
-    net_resolve_cancel(CONTAINER_OF(it, struct net_resolve, item));
+    LIST_EACH (it, &n->resolves)
+        net_resolve_cancel(CONTAINER_OF(it, struct net_resolve, item));
     n->impl->free(n);
 }
 

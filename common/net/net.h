@@ -7,7 +7,8 @@
  * Errors    negative errno from every call; what fails later comes through on_closed.
  * Never     blocks, never keeps a span after the callback, never queues without a bound.
  * Twins     net_new is the kernel's network; net_sim_new (common/net/netsim.h) is the virtual one
- * with delay, loss and reordering. Tests     tests/unit/common/net. */
+ *           with delay, loss and reordering.
+ * Tests     tests/unit/common/net. */
 #ifndef COMMON_NET_NET_H
 #define COMMON_NET_NET_H
 
@@ -19,8 +20,7 @@ int net_new(struct loop *l, struct net **ret_net);
 void net_free(struct net *n);
 struct loop *net_loop(struct net *n);
 
-/* ---- UDP: read in batches, sent at once
- * ------------------------------------------------------------------------ */
+/* ---- UDP: read in batches, sent at once ------------------------------------------------------ */
 
 struct net_udp;
 
@@ -43,9 +43,7 @@ int net_udp_send(struct net_udp *u, const struct addr *to, struct span data);
 const struct addr *net_udp_local(const struct net_udp *u);
 void net_udp_close(struct net_udp *u); /* may be called from its own callback */
 
-/* ---- TCP
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 struct net_tcp;
 struct net_listener;
@@ -81,8 +79,7 @@ const struct addr *net_tcp_remote(const struct net_tcp *t);
 /* Flushes what is queued, then closes. No callback follows. */
 void net_tcp_close(struct net_tcp *t);
 
-/* ---- names: RFC 3263
- * ---------------------------------------------------------------------------------------------- */
+/* ---- names: RFC 3263 ------------------------------------------------------------------------- */
 
 enum net_proto { NET_PROTO_ANY, NET_UDP, NET_TCP, NET_TLS };
 const char *net_proto_name(enum net_proto p); /* "UDP", "TCP", "TLS" */

@@ -123,10 +123,10 @@ void wire_free(struct wire *w)
 {
     if (!w)
         return;
-    LIST_EACH(it, &w->flights)
-    free(CONTAINER_OF(it, struct flight, item));
-    LIST_EACH(it, &w->records)
-    free(CONTAINER_OF(it, struct record, item));
+    LIST_EACH (it, &w->flights)
+        free(CONTAINER_OF(it, struct flight, item));
+    LIST_EACH (it, &w->records)
+        free(CONTAINER_OF(it, struct record, item));
     map_fini(&w->bound);
     free(w);
 }
@@ -536,8 +536,7 @@ static void arrive_answer(struct flight *f)
 
     if (!f->open.resolve)
         return;
-    LIST_EACH(it, &f->wire->records)
-    {
+    LIST_EACH (it, &f->wire->records) {
         const struct name_fact *r = &CONTAINER_OF(it, struct record, item)->fact;
         if (r->kind != fact->kind || fact->n == NAMES_RECORDS ||
             !span_eq_nocase(span_str(r->name), span_str(fact->name)))
@@ -600,8 +599,7 @@ static void sim_net_free(struct net *net)
     struct sim_net *n = sim_net_of(net);
 
     /* What the owners left open ends as the kernel ends the sockets of a dead process. */
-    LIST_EACH(it, &n->socks)
-    {
+    LIST_EACH (it, &n->socks) {
         struct sock *s = CONTAINER_OF(it, struct sock, item);
         if (s->kind == SOCK_TCP)
             tcp_close(&s->tcp);

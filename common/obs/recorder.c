@@ -105,8 +105,7 @@ static void name_free(struct obs_recorder *r, struct name *name)
 
 static void call_free(struct obs_recorder *r, struct call *call)
 {
-    LIST_EACH(it, &call->messages)
-    {
+    LIST_EACH (it, &call->messages) {
         message_free(r, call, CONTAINER_OF(it, struct message, item));
     }
     for (unsigned i = 0; i < call->n_names; i++)
@@ -121,8 +120,7 @@ void obs_recorder_free(struct obs_recorder *r)
 {
     if (!r)
         return;
-    LIST_EACH(it, &r->calls)
-    {
+    LIST_EACH (it, &r->calls) {
         call_free(r, CONTAINER_OF(it, struct call, item));
     }
     map_fini(&r->names);
@@ -132,8 +130,7 @@ void obs_recorder_free(struct obs_recorder *r)
 /* Room for `size` more, at the cost of the oldest calls but `keep`. */
 static bool make_room(struct obs_recorder *r, size_t size, const struct call *keep)
 {
-    LIST_EACH(it, &r->calls)
-    {
+    LIST_EACH (it, &r->calls) {
         struct call *oldest = CONTAINER_OF(it, struct call, item);
         if (r->bytes + size <= r->o.bytes)
             break;
@@ -434,8 +431,7 @@ static int ladder_fill(const struct call *call, json_t *ladder, bool whole)
     for (unsigned i = 1; i < call->n_names; i++)
         rc |=
             json_array_append_new(names, json_of(span_of(call->names[i]->text, call->names[i]->n)));
-    LIST_EACH(it, &call->messages)
-    {
+    LIST_EACH (it, &call->messages) {
         rc |= json_array_append_new(
             events, event_of(CONTAINER_OF(it, struct message, item), parties, whole));
     }

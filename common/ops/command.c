@@ -38,8 +38,7 @@ void ops_free(struct ops *o)
     if (!o)
         return;
     ops_socket_free(o->socket);
-    LIST_EACH(it, &o->requests)
-    {
+    LIST_EACH (it, &o->requests) {
         ops_request_forget(CONTAINER_OF(it, struct ops_request, item));
         list_del(it);
     }

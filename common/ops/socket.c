@@ -348,8 +348,7 @@ void ops_socket_free(struct ops_socket *s)
 {
     if (!s)
         return;
-    LIST_EACH(it, &s->clients)
-    {
+    LIST_EACH (it, &s->clients) {
         client_free(CONTAINER_OF(it, struct client, item));
     }
     loop_timer_stop(s->ops->loop, &s->pause);

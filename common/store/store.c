@@ -58,8 +58,7 @@ static void batch_fail(struct store *s, int rc)
 {
     s->error = store_error_of(s->db, rc);
     store_db_rollback(s->db);
-    LIST_EACH(it, &s->batch)
-    {
+    LIST_EACH (it, &s->batch) {
         struct store_request *r = CONTAINER_OF(it, struct store_request, item);
 
         if (r->rc == 0)
@@ -78,8 +77,7 @@ static void batch_run(struct loop_job *job)
         batch_fail(s, rc);
         return;
     }
-    LIST_EACH(it, &s->batch)
-    {
+    LIST_EACH (it, &s->batch) {
         struct store_request *r = CONTAINER_OF(it, struct store_request, item);
 
         store_db_error_clear(s->db);

@@ -38,8 +38,7 @@ static void note_final(struct sip_proxy *p, struct sip_branch *b, unsigned statu
 
 static bool any(const struct sip_proxy *p, enum branch_state state)
 {
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         if (CONTAINER_OF(item, struct sip_branch, item)->state == state)
             return true;
     }
@@ -58,8 +57,7 @@ static unsigned highest_waiting(const struct sip_proxy *p)
 {
     unsigned q = 0;
 
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         const struct sip_branch *b = CONTAINER_OF(item, struct sip_branch, item);
 
         if (b->state == BRANCH_WAITING && b->q > q)
@@ -73,8 +71,7 @@ static unsigned lowest_running(const struct sip_proxy *p)
 {
     unsigned q = UINT_MAX;
 
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         const struct sip_branch *b = CONTAINER_OF(item, struct sip_branch, item);
 
         if (b->state == BRANCH_RUNNING && b->q < q)
@@ -87,8 +84,7 @@ static void start_next(struct sip_proxy *p)
 {
     unsigned q = highest_waiting(p);
 
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         struct sip_branch *b = CONTAINER_OF(item, struct sip_branch, item);
 
         if (b->state == BRANCH_WAITING && b->q == q)
@@ -159,8 +155,7 @@ static bool is_over(const struct sip_proxy *p)
 {
     if (!proxy_is_answered(p) || p->held || !list_empty(&p->queue))
         return false;
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         if (CONTAINER_OF(item, struct sip_branch, item)->client)
             return false;
     }
@@ -194,8 +189,7 @@ static void proxy_run(struct sip_proxy *p)
 
 static void cancel_branches(struct sip_proxy *p, struct span reason)
 {
-    LIST_EACH(item, &p->branches)
-    {
+    LIST_EACH (item, &p->branches) {
         struct sip_branch *b = CONTAINER_OF(item, struct sip_branch, item);
 
         if (b->state == BRANCH_DONE)

@@ -33,8 +33,7 @@ static void reap(struct loop_task *task, void *ctx)
 {
     struct sip_transport *t = ctx;
 
-    LIST_EACH(item, &t->dead)
-    {
+    LIST_EACH (item, &t->dead) {
         struct connection *c = CONTAINER_OF(item, struct connection, item);
 
         list_del(&c->item);

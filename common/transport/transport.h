@@ -62,7 +62,7 @@ struct sip_endpoint_options {
     int tag;             /* the role's own; sip_endpoint_tag gives it back */
     struct addr local;   /* a real address, not a wildcard: it is what the flow reports */
     bool udp;            /* one socket, in and out */
-    bool tcp;            /* listens; connections to others leave from any port, or from local_tcp */
+    bool tcp;            /* listens; connections to others leave from any port, or from tcp_from */
     uint16_t tcp_from;   /* port outgoing connections leave from; 0 = any (a port_pc sets it) */
     struct span sent_by; /* "192.0.2.1:5062" for our Via; empty = local. Copied. */
     enum sip_timer_profile timers;

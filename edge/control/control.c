@@ -415,8 +415,8 @@ void control_free(struct control *c)
 {
     if (!c)
         return;
-    LIST_EACH(item, &c->sessions)
-    session_free(CONTAINER_OF(item, struct session, item));
+    LIST_EACH (item, &c->sessions)
+        session_free(CONTAINER_OF(item, struct session, item));
     for (unsigned i = 0; i < CONTROL_SIDES; i++)
         relay_ports_fini(&c->ports[i]);
     map_fini(&c->by_call_id);
@@ -436,8 +436,7 @@ const struct control_counters *control_counters(const struct control *c)
 void control_each(const struct control *c, struct span call_id,
                   bool (*visit)(void *ctx, const struct control_flow_view *v), void *ctx)
 {
-    LIST_EACH(item, &c->sessions)
-    {
+    LIST_EACH (item, &c->sessions) {
         const struct session *s = CONTAINER_OF(item, struct session, item);
 
         if (call_id.p && !span_eq(call_id, span_str(s->call_id)))

@@ -33,7 +33,7 @@ struct gates_options {
 };
 
 enum gate_verdict {
-    GATE_GRANTED, /* the gates of what was granted are up; see gate_flow_up for which */
+    GATE_GRANTED, /* the gates of what was granted are up */
     GATE_REFUSED,
     GATE_SILENT,    /* no answer in time */
     GATE_NO_PDP,    /* nobody to ask */

@@ -280,8 +280,8 @@ void ng_server_free(struct ng_server *s)
         return;
     struct list *both[] = {&s->open, &s->kept};
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
-        LIST_EACH(item, both[i])
-    entry_free(s, CONTAINER_OF(item, struct entry, item));
+        LIST_EACH (item, both[i])
+            entry_free(s, CONTAINER_OF(item, struct entry, item));
     loop_timer_stop(s->loop, &s->forget);
     if (s->udp)
         net_udp_close(s->udp);

@@ -102,8 +102,8 @@ void relay_fake_free(struct relay_fake *f)
 {
     if (!f)
         return;
-    LIST_EACH(item, &f->streams)
-    fake_close(f, (struct relay_stream *)(void *)CONTAINER_OF(item, struct fake_stream, item));
+    LIST_EACH (item, &f->streams)
+        fake_close(f, (struct relay_stream *)(void *)CONTAINER_OF(item, struct fake_stream, item));
     free(f);
 }
 
@@ -120,8 +120,7 @@ unsigned relay_fake_open(const struct relay_fake *f)
 struct relay_stream *relay_fake_find(struct relay_fake *f, const struct addr *local,
                                      unsigned *ret_leg)
 {
-    LIST_EACH(item, &f->streams)
-    {
+    LIST_EACH (item, &f->streams) {
         struct fake_stream *s = CONTAINER_OF(item, struct fake_stream, item);
         for (unsigned i = 0; i < 2; i++) {
             if (addr_eq(&s->local[i], local)) {

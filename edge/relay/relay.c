@@ -264,8 +264,7 @@ void relay_free(struct relay *r)
         }
         relay_worker_mail(w);
     }
-    LIST_EACH(item, &r->streams)
-    {
+    LIST_EACH (item, &r->streams) {
         list_del(item);
         relay_stream_destroy(CONTAINER_OF(item, struct relay_stream, item));
     }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* pcscf/access: may this source be heard at all.
  *
- * Decides   before any parsing: size and rate of what one unprotected source sends (RFC
- * 3261 26.3.2.4 leaves the policy to the server). What comes through an SA is a known phone and has
- * a rate of its own, by the same table. Owns      a table of sources, bounded; the source unheard
- * for longest makes room for a new one. Threads   the worker's. In, out   address, size and time
- * in, a verdict out. Never     allocates for each packet, keeps what was sent. Tests
- * tests/unit/pcscf/access. */
+ * Decides   before any parsing: size and rate of what one unprotected source sends (RFC 3261
+ *           26.3.2.4 leaves the policy to the server). What comes through an SA is a known phone
+ *           and has a rate of its own, by the same table.
+ * Owns      a table of sources, bounded; the source unheard for longest makes room for a new one.
+ * Threads   the worker's.
+ * In, out   address, size and time in, a verdict out.
+ * Never     allocates for each packet, keeps what was sent.
+ * Tests     tests/unit/pcscf/access. */
 #ifndef PCSCF_ACCESS_ACCESS_H
 #define PCSCF_ACCESS_ACCESS_H
 

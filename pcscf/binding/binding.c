@@ -255,8 +255,7 @@ void binding_remove(struct bindings *bs, struct binding *b)
         return;
     b->dead = true;
     b->registered = false;
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         binding_set_remove(bs, CONTAINER_OF(item, struct binding_set, item));
     }
     loop_timer_stop(bs->loop, &b->expiry);
@@ -371,8 +370,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
     struct binding_set *s;
     unsigned n = 0, here = 0;
 
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         n++;
         here +=
             addr_ip_eq(&CONTAINER_OF(item, struct binding_set, item)->phone_uc, &values->phone_uc);
@@ -431,8 +429,7 @@ struct binding_set *binding_sending_set(const struct binding *b)
 {
     struct binding_set *current = NULL, *old = NULL;
 
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         struct binding_set *s = CONTAINER_OF(item, struct binding_set, item);
 
         if (s->state == BINDING_SET_CURRENT && !current)

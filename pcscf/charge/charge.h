@@ -3,7 +3,7 @@
  *
  * Decides   which ICID a dialog or standalone request has: ours for what a phone starts, the
  *           received one for what comes from the core.
- * Owns      a counter; ICIDs are unique over restarts by their random part.
+ * Owns      nothing but its names; ICIDs are random.
  * Threads   the worker's.
  * Never     believes a charging vector that a phone sends.
  * Tests     tests/unit/pcscf/charge. */

@@ -106,8 +106,7 @@ static void on_count_answer(struct loop_timer *t, void *ctx)
 /* An SA of the kernel is named by destination and SPI. */
 static bool is_taken(const struct ipsec_fake *f, const struct addr *to, uint32_t spi)
 {
-    LIST_EACH(it, &f->sets)
-    {
+    LIST_EACH (it, &f->sets) {
         const struct fake_set *s = CONTAINER_OF(it, struct fake_set, item);
 
         if (addr_ip_eq(&s->set.phone, to) && (s->set.spi_uc == spi || s->set.spi_us == spi))
@@ -254,8 +253,8 @@ void ipsec_fake_free(struct ipsec_fake *f)
 {
     if (!f)
         return;
-    LIST_EACH(it, &f->sets)
-    set_free(CONTAINER_OF(it, struct fake_set, item));
+    LIST_EACH (it, &f->sets)
+        set_free(CONTAINER_OF(it, struct fake_set, item));
     pool_fini(&f->handles);
     free(f);
 }
@@ -280,8 +279,7 @@ void ipsec_fake_set_up(struct ipsec_fake *f, bool up)
     if (up)
         return;
     /* What is under way answers as it does when the child dies: not at all, with -ENOTCONN. */
-    LIST_EACH(it, &f->sets)
-    {
+    LIST_EACH (it, &f->sets) {
         struct fake_set *s = CONTAINER_OF(it, struct fake_set, item);
 
         if (loop_timer_running(&s->answer))
@@ -308,8 +306,7 @@ size_t ipsec_fake_sets(const struct ipsec_fake *f)
 
 static struct fake_set *nth(const struct ipsec_fake *f, size_t i)
 {
-    LIST_EACH(it, &f->sets)
-    {
+    LIST_EACH (it, &f->sets) {
         struct fake_set *s = CONTAINER_OF(it, struct fake_set, item);
 
         if (s->installed && i-- == 0)
@@ -328,8 +325,7 @@ const struct ipsec_set *ipsec_fake_set(const struct ipsec_fake *f, size_t i)
 const struct ipsec_set *ipsec_fake_find(const struct ipsec_fake *f, const struct addr *from,
                                         const struct addr *to)
 {
-    LIST_EACH(it, &f->sets)
-    {
+    LIST_EACH (it, &f->sets) {
         const struct fake_set *s = CONTAINER_OF(it, struct fake_set, item);
         const struct ipsec_set *set = &s->set;
         bool in = addr_ip_eq(from, &set->phone) && addr_ip_eq(to, &set->local);

@@ -11,7 +11,7 @@
  *           is one transaction: a refusal of any of its SAs undoes the others.
  * Never     blocks the loop, prints a key, touches an SA or policy that is not ours.
  * Twins     pcscf/ipsec/charon (libcharon in a child process), pcscf/ipsec/fake.h (virtual time).
- * Tests     tests/unit/pcscf/ipsec, tests/integration/ipsec. */
+ * Tests     tests/unit/pcscf/ipsec, tests/integration/pcscf/ipsec. */
 #ifndef PCSCF_IPSEC_IPSEC_H
 #define PCSCF_IPSEC_IPSEC_H
 

@@ -4,9 +4,12 @@
  *
  * Decides   nothing about calls; it words the commands, repeats them, and reads the answers.
  * Owns      a UDP socket and the commands in flight, bounded; a command ends with exactly one call
- * of done. Threads   the worker's. In, out   SDP as received and as rewritten by the edge; tokens
- * as octets, in the ng message only. Never     looks into SDP (common/sdp does), waits longer than
- * the configured time. Tests     tests/unit/pcscf/media. */
+ *           of done.
+ * Threads   the worker's.
+ * In, out   SDP as received and as rewritten by the edge; tokens as octets, in the ng message
+ *           only.
+ * Never     looks into SDP (common/sdp does), waits longer than the configured time.
+ * Tests     tests/unit/pcscf/media. */
 #ifndef PCSCF_MEDIA_MEDIA_H
 #define PCSCF_MEDIA_MEDIA_H
 

@@ -35,8 +35,7 @@ static json_t *security_of(const struct program *p, const struct binding *b)
 {
     json_t *sets = json_array();
 
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         const struct binding_set *s = CONTAINER_OF(item, struct binding_set, item);
         const uint32_t spis[] = {s->spi_uc, s->spi_us, s->spi_pc, s->spi_ps};
         char ports[64], spi[ARRAY_LEN(spis)][12];

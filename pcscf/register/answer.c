@@ -191,8 +191,7 @@ static void removed(struct attempt *a)
     r->env.on_gone(b, "deregistered", r->env.ctx);
     b->registered = false;
     /* The 200 and its retransmissions still need the SAs: 64*T1 (TS 33.203 7.4). */
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         set_limit(r, CONTAINER_OF(item, struct binding_set, item), r->options.linger, true);
     }
     binding_set_pending(r->env.bindings, b, r->options.linger + 1);

@@ -46,8 +46,7 @@ void register_free(struct registration *r)
 {
     if (!r)
         return;
-    LIST_EACH(item, &r->attempts)
-    {
+    LIST_EACH (item, &r->attempts) {
         attempt_free(CONTAINER_OF(item, struct attempt, item));
     }
     free(r);
@@ -272,8 +271,7 @@ static bool shows_another_list(const struct sip_msg *m, const struct binding_set
 {
     struct secagree_refusal unused;
 
-    LIST_EACH(item, &set->binding->sets)
-    {
+    LIST_EACH (item, &set->binding->sets) {
         const struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
 
         if (other != set && other->security_server &&
@@ -307,8 +305,7 @@ static bool is_vouched(const struct binding_set *set, const struct sip_msg *m)
         return false;
     if (answer == AUTH_NO_ANSWER)
         return true;
-    LIST_EACH(item, &set->binding->sets)
-    {
+    LIST_EACH (item, &set->binding->sets) {
         const struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
 
         if (other->state == BINDING_SET_TEMPORARY && other->made_on == set->spi_ps)

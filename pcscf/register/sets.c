@@ -10,8 +10,7 @@
 
 struct binding_set *set_of(const struct binding *b, uint32_t spi_ps)
 {
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
 
         if (spi_ps != 0 && set->spi_ps == spi_ps)
@@ -51,8 +50,7 @@ void set_limit(struct registration *r, struct binding_set *set, uint64_t seconds
 static bool pc_in_use(const struct binding *b, const struct addr *phone,
                       const struct sip_endpoint *pc)
 {
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         const struct binding_set *set = CONTAINER_OF(item, struct binding_set, item);
 
         if (set->pc == pc && addr_ip_eq(&set->phone_us, phone))
@@ -85,8 +83,7 @@ static void make_room(struct registration *r, struct attempt *a, const struct ad
     struct binding_set *oldest = NULL, *elsewhere = NULL, *set; /* newest first: the last seen */
     unsigned n = 0, strangers = 0;
 
-    LIST_EACH(item, &a->binding->sets)
-    {
+    LIST_EACH (item, &a->binding->sets) {
         set = CONTAINER_OF(item, struct binding_set, item);
         if (a->spi_ps != 0 && set->spi_ps == a->spi_ps) {
             n++;
@@ -176,8 +173,7 @@ int set_install(struct attempt *a, const struct secret *ck, const struct secret 
 void set_promote(struct registration *r, struct binding_set *set)
 {
     set->state = BINDING_SET_CURRENT;
-    LIST_EACH(item, &set->binding->sets)
-    {
+    LIST_EACH (item, &set->binding->sets) {
         struct binding_set *other = CONTAINER_OF(item, struct binding_set, item);
 
         if (other == set)
@@ -193,8 +189,7 @@ void set_promote(struct registration *r, struct binding_set *set)
 
 void phone_remove(struct registration *r, struct binding *b)
 {
-    LIST_EACH(item, &b->sets)
-    {
+    LIST_EACH (item, &b->sets) {
         set_remove(r, CONTAINER_OF(item, struct binding_set, item));
     }
     binding_remove(r->env.bindings, b);

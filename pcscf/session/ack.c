@@ -34,8 +34,8 @@ static void ack_free(struct ack *a)
 
 void ack_free_all(struct session *s)
 {
-    LIST_EACH(item, &s->acks)
-    ack_free(CONTAINER_OF(item, struct ack, item));
+    LIST_EACH (item, &s->acks)
+        ack_free(CONTAINER_OF(item, struct ack, item));
 }
 
 /* TS 24.229 5.2.6.3: as of any request of a phone's inside a dialog. NULL when the dialog is gone. */

@@ -59,10 +59,9 @@ void session_free(struct session *s)
         return;
     s->env.on_event = NULL;
     ack_free_all(s);
-    LIST_EACH(item, &s->hops)
-    hop_free(CONTAINER_OF(item, struct hop, item));
-    LIST_EACH(leg, &s->legs)
-    {
+    LIST_EACH (item, &s->hops)
+        hop_free(CONTAINER_OF(item, struct hop, item));
+    LIST_EACH (leg, &s->legs) {
         struct session_leg *l = CONTAINER_OF(leg, struct session_leg, item);
 
         l->dialogs = l->hops = 0;
@@ -512,8 +511,8 @@ void session_on_cancel(struct session *s, struct sip_server *server)
 void session_release_phone(struct session *s, struct binding *b, const char *reason)
 {
     (void)s;
-    LIST_EACH(item, &b->legs)
-    leg_release(CONTAINER_OF(item, struct session_leg, of_binding), reason);
+    LIST_EACH (item, &b->legs)
+        leg_release(CONTAINER_OF(item, struct session_leg, of_binding), reason);
 }
 
 void session_drain(struct session *s)
@@ -523,8 +522,7 @@ void session_drain(struct session *s)
 
 void session_release_all(struct session *s, const char *reason)
 {
-    LIST_EACH(item, &s->legs)
-    {
+    LIST_EACH (item, &s->legs) {
         leg_release(CONTAINER_OF(item, struct session_leg, item), reason);
     }
 }
@@ -565,8 +563,7 @@ void session_view_leg(const struct session_leg *leg, struct session_view *ret_vi
 void session_each(const struct session *s, void (*visit)(const struct session_view *v, void *ctx),
                   void *ctx)
 {
-    LIST_EACH(item, &s->legs)
-    {
+    LIST_EACH (item, &s->legs) {
         struct session_view v;
 
         session_view_leg(CONTAINER_OF(item, struct session_leg, item), &v);

@@ -83,8 +83,8 @@ struct grant *grants_find_text(const struct grants *gs, struct span text)
 
 void grants_each(const struct grants *gs, void (*visit)(struct grant *g, void *ctx), void *ctx)
 {
-    LIST_EACH(it, &gs->list)
-    visit(CONTAINER_OF(it, struct grant, item), ctx);
+    LIST_EACH (it, &gs->list)
+        visit(CONTAINER_OF(it, struct grant, item), ctx);
 }
 
 /* ---- the life of one ---- */
@@ -469,10 +469,10 @@ void grants_free(struct grants *gs)
         return;
     if (gs->store)
         store_free(gs->store);
-    LIST_EACH(it, &gs->list)
-    grant_free(CONTAINER_OF(it, struct grant, item));
-    LIST_EACH(it, &gs->ending)
-    grant_free(CONTAINER_OF(it, struct grant, item));
+    LIST_EACH (it, &gs->list)
+        grant_free(CONTAINER_OF(it, struct grant, item));
+    LIST_EACH (it, &gs->ending)
+        grant_free(CONTAINER_OF(it, struct grant, item));
     map_fini(&gs->by_session);
     map_fini(&gs->by_hash);
     map_fini(&gs->by_name);

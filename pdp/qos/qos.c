@@ -445,8 +445,8 @@ void qos_free(struct qos *q)
 {
     if (!q)
         return;
-    LIST_EACH(it, &q->sessions)
-    session_free(CONTAINER_OF(it, struct edge_session, item));
+    LIST_EACH (it, &q->sessions)
+        session_free(CONTAINER_OF(it, struct edge_session, item));
     map_fini(&q->by_id);
     free(q);
 }

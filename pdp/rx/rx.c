@@ -337,7 +337,7 @@ void rx_free(struct rx *rx)
 {
     if (!rx)
         return;
-    LIST_EACH(it, &rx->questions)
-    free(CONTAINER_OF(it, struct question, item));
+    LIST_EACH (it, &rx->questions)
+        free(CONTAINER_OF(it, struct question, item));
     free(rx);
 }

@@ -113,8 +113,7 @@ static void on_again(struct loop_timer *t, void *ctx)
     struct calls *cs = ctx;
 
     (void)t;
-    LIST_EACH(it, &cs->ending)
-    {
+    LIST_EACH (it, &cs->ending) {
         struct call *c = CONTAINER_OF(it, struct call, item);
 
         if (c->waits)
@@ -158,10 +157,10 @@ void calls_free(struct calls *cs)
     if (!cs)
         return;
     loop_timer_stop(cs->env.loop, &cs->again);
-    LIST_EACH(it, &cs->alive)
-    call_free(CONTAINER_OF(it, struct call, item));
-    LIST_EACH(it2, &cs->ending)
-    call_free(CONTAINER_OF(it2, struct call, item));
+    LIST_EACH (it, &cs->alive)
+        call_free(CONTAINER_OF(it, struct call, item));
+    LIST_EACH (it2, &cs->ending)
+        call_free(CONTAINER_OF(it2, struct call, item));
     free(cs->node);
     free(cs);
 }

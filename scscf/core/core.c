@@ -237,10 +237,9 @@ void scscf_close_calls(struct scscf *s)
         .cause = CDR_CAUSE_MANAGEMENT, .reason = "shutdown", .incomplete = true};
 
     s->draining = true;
-    LIST_EACH(it, &s->talks)
-    talk_end(CONTAINER_OF(it, struct talk, item), &shutdown);
-    LIST_EACH(it2, &s->hops)
-    {
+    LIST_EACH (it, &s->talks)
+        talk_end(CONTAINER_OF(it, struct talk, item), &shutdown);
+    LIST_EACH (it2, &s->hops) {
         struct hop *h = CONTAINER_OF(it2, struct hop, item);
 
         scscf_hop_end_event(h, &shutdown);
@@ -253,8 +252,7 @@ void scscf_free(struct scscf *s)
         return;
     s->env.on_call = NULL;
     s->env.on_register = NULL;
-    LIST_EACH(it, &s->hops)
-    {
+    LIST_EACH (it, &s->hops) {
         struct hop *h = CONTAINER_OF(it, struct hop, item);
 
         if (!h->proxy) /* the others end with the layer */
@@ -263,8 +261,8 @@ void scscf_free(struct scscf *s)
     sip_layer_free(s->layer);
     if (s->endpoint)
         sip_endpoint_close(s->endpoint);
-    LIST_EACH(it2, &s->talks)
-    talk_free(CONTAINER_OF(it2, struct talk, item));
+    LIST_EACH (it2, &s->talks)
+        talk_free(CONTAINER_OF(it2, struct talk, item));
     sip_dialogs_free(s->dialogs);
     sip_transport_free(s->transport);
     registrar_free(s->registrar);

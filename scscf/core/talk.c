@@ -48,8 +48,7 @@ int talk_new(struct scscf *s, const struct talk_opening *o, struct talk **ret_ta
 
 void talk_free(struct talk *t)
 {
-    LIST_EACH(it, &t->forks)
-    {
+    LIST_EACH (it, &t->forks) {
         struct fork *f = CONTAINER_OF(it, struct fork, item);
 
         sip_dialog_set_user(f->dialog, NULL);
@@ -238,8 +237,7 @@ void talk_on_answer(struct talk *t, struct hop *h, const struct sip_answer *a)
 void talk_invite_over(struct talk *t, unsigned status)
 {
     t->inviting = false;
-    LIST_EACH(it, &t->forks)
-    {
+    LIST_EACH (it, &t->forks) {
         struct fork *f = CONTAINER_OF(it, struct fork, item);
 
         if (!f->confirmed) /* RFC 3261 13.2.2.4: what was early is over */
@@ -278,8 +276,7 @@ static void on_timer(struct loop_timer *timer, void *ctx)
     else
         t->s->counters.ended_duration++;
     talk_tell(t, SCSCF_CALL_ORPHANED, 0, ending.reason);
-    LIST_EACH(it, &t->forks)
-    {
+    LIST_EACH (it, &t->forks) {
         struct fork *f = CONTAINER_OF(it, struct fork, item);
 
         /* TS 24.229 5.4.5.1.2: BYE to both sides; RFC 3326. */

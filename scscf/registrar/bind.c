@@ -8,8 +8,7 @@ static struct contact *contact_find(const struct user *u, const struct wanted *w
 {
     struct span instance = sip_param_find(w->na.params, SPAN("+sip.instance"));
 
-    LIST_EACH(it, &u->contacts)
-    {
+    LIST_EACH (it, &u->contacts) {
         struct contact *c = CONTAINER_OF(it, struct contact, item);
         struct sip_uri uri;
 
@@ -41,8 +40,8 @@ static bool check_order(struct order *o, struct user *u)
         good = good && !(c && is_out_of_order(o, c));
     }
     if (o->star)
-        LIST_EACH(it, &u->contacts)
-    good = good && !is_out_of_order(o, CONTAINER_OF(it, struct contact, item));
+        LIST_EACH (it, &u->contacts)
+            good = good && !is_out_of_order(o, CONTAINER_OF(it, struct contact, item));
     return good ||
            order_refuse(o, 500, &o->r->counters.refused_order, "CSeq is lower than the last one");
 }

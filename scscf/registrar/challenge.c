@@ -46,8 +46,7 @@ static void make_room(struct user *u)
 {
     struct challenge *victim = NULL;
 
-    LIST_EACH(it, &u->challenges)
-    {
+    LIST_EACH (it, &u->challenges) {
         struct challenge *c = CONTAINER_OF(it, struct challenge, item);
 
         if (!victim || victim->answered || !c->answered)

@@ -63,10 +63,10 @@ int registrar_new(const struct registrar_env *env, const struct registrar_option
 
 static void user_clear(struct user *u)
 {
-    LIST_EACH(it, &u->challenges)
-    challenge_free(CONTAINER_OF(it, struct challenge, item));
-    LIST_EACH(it, &u->contacts)
-    user_contact_drop(u, CONTAINER_OF(it, struct contact, item));
+    LIST_EACH (it, &u->challenges)
+        challenge_free(CONTAINER_OF(it, struct challenge, item));
+    LIST_EACH (it, &u->contacts)
+        user_contact_drop(u, CONTAINER_OF(it, struct contact, item));
 }
 
 static bool first_user(struct map_node *node, void *ctx)
@@ -102,8 +102,7 @@ static void on_expiry(struct loop_timer *t, void *ctx)
     uint64_t now = loop_now(r->env.loop);
 
     (void)t;
-    LIST_EACH(it, &u->contacts)
-    {
+    LIST_EACH (it, &u->contacts) {
         struct contact *c = CONTAINER_OF(it, struct contact, item);
 
         if (c->expires_at <= now)
@@ -188,8 +187,7 @@ void user_expiry_set(struct user *u)
 {
     uint64_t now = loop_now(u->r->env.loop), first = UINT64_MAX;
 
-    LIST_EACH(it, &u->contacts)
-    {
+    LIST_EACH (it, &u->contacts) {
         struct contact *c = CONTAINER_OF(it, struct contact, item);
 
         if (c->expires_at < first)
@@ -223,8 +221,7 @@ static size_t contacts_of(const struct user *u, struct registrar_contact *ret_co
     uint64_t now = loop_now(u->r->env.loop);
     size_t n = 0;
 
-    LIST_EACH(it, &u->contacts)
-    {
+    LIST_EACH (it, &u->contacts) {
         const struct contact *c = CONTAINER_OF(it, struct contact, item);
 
         if (n == cap)

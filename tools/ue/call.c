@@ -342,8 +342,7 @@ void ue_call_message(struct ue *ue, const char *uri, const char *text)
         ue_event("error what=\"MESSAGE could not be sent\"");
 }
 
-/* ---- requests from the network
- * -------------------------------------------------------------------------------------- */
+/* ---- requests from the network --------------------------------------------------------------- */
 
 void ue_call_answer(struct ue *ue, unsigned status)
 {

@@ -114,8 +114,7 @@ static void ack_refusal(struct ue_request *r, const struct sip_msg *response)
 
 static void on_response(struct ue *ue, const struct sip_msg *m)
 {
-    LIST_EACH(item, &ue->requests)
-    {
+    LIST_EACH (item, &ue->requests) {
         struct ue_request *r = CONTAINER_OF(item, struct ue_request, item);
 
         if (!span_eq(m->branch, span_str(r->branch)) ||
@@ -141,8 +140,7 @@ static void on_response(struct ue *ue, const struct sip_msg *m)
     ue_event("stray-response status=%u method=%.*s", m->status, SPAN_ARG(m->cseq_method));
 }
 
-/* ---- the server side
- * --------------------------------------------------------------------------------------------- */
+/* ---- the server side ------------------------------------------------------------------------- */
 
 static void reply_free(struct ue_reply *r)
 {
@@ -170,8 +168,7 @@ static void on_reply_resend(struct loop_timer *t, void *ctx)
 
 static struct ue_reply *reply_find(struct ue *ue, struct span branch, struct span method)
 {
-    LIST_EACH(item, &ue->replies)
-    {
+    LIST_EACH (item, &ue->replies) {
         struct ue_reply *r = CONTAINER_OF(item, struct ue_reply, item);
 
         if (span_eq(branch, span_str(r->branch)) && span_eq(method, span_str(r->method)))
@@ -217,8 +214,7 @@ void ue_reply_send(struct ue *ue, const struct sip_msg *request, struct ue_conn 
 
 static void stop_resending(struct ue *ue)
 {
-    LIST_EACH(item, &ue->replies)
-    {
+    LIST_EACH (item, &ue->replies) {
         struct ue_reply *r = CONTAINER_OF(item, struct ue_reply, item);
 
         loop_timer_stop(ue->loop, &r->resend); /* one call at a time: the ACK is for it */
@@ -259,8 +255,8 @@ void ue_on_message(struct ue *ue, struct ue_conn *conn, struct span text)
 
 void ue_transactions_fini(struct ue *ue)
 {
-    LIST_EACH(item, &ue->requests)
-    request_free(CONTAINER_OF(item, struct ue_request, item));
-    LIST_EACH(reply, &ue->replies)
-    reply_free(CONTAINER_OF(reply, struct ue_reply, item));
+    LIST_EACH (item, &ue->requests)
+        request_free(CONTAINER_OF(item, struct ue_request, item));
+    LIST_EACH (reply, &ue->replies)
+        reply_free(CONTAINER_OF(reply, struct ue_reply, item));
 }

@@ -2,12 +2,15 @@
 /* tools/ue: a scriptable test phone.
  *
  * Decides   nothing for the network: it is the other side. It shares no protocol code with the
- * servers but the message parser (common/sip), so that a misunderstanding cannot agree with itself:
- * AKA (TS 33.102, 35.206), digest (RFC 2617, 3310), security agreement (RFC 3329, TS 33.203),
- * kernel SAs, transactions and RTP are its own. Owns      its sockets, its SA sets in the kernel
- * (removed at exit) and one call at a time. Threads   one, on common/loop. In, out   commands on
- * standard input, one event a line on standard output (tools/ue/ue.1 lists both). Never     is
- * installed: it may misbehave on request. Tests     tests/unit/tools/ue, tests/integration. */
+ *           servers but the message parser (common/sip), so that a misunderstanding cannot agree
+ *           with itself: AKA (TS 33.102, 35.206), digest (RFC 2617, 3310), security agreement (RFC
+ *           3329, TS 33.203), kernel SAs, transactions and RTP are its own.
+ * Owns      its sockets, its SA sets in the kernel (removed at exit) and one call at a time.
+ * Threads   one, on common/loop.
+ * In, out   commands on standard input, one event a line on standard output (tools/ue/ue.1 lists
+ *           both).
+ * Never     is installed: it may misbehave on request.
+ * Tests     tests/unit/tools/ue, tests/integration. */
 #ifndef TOOLS_UE_UE_H
 #define TOOLS_UE_UE_H
 
@@ -19,8 +22,7 @@
 #define UE_TEXT_MAX    256
 #define UE_ROUTE_MAX   1024
 
-/* ---- aka.c: the card
- * -------------------------------------------------------------------------------------------- */
+/* ---- aka.c: the card ------------------------------------------------------------------------- */
 
 struct ue_card {
     uint8_t k[16], opc[16];
@@ -48,8 +50,7 @@ struct ue_digest {
 /* RFC 2617 3.2.2; 32 lower-case hex digits and NUL. */
 void ue_digest_response(const struct ue_digest *d, char ret_hex[33]);
 
-/* ---- xfrm.c: security associations in the kernel
- * ------------------------------------------------------------------- */
+/* ---- xfrm.c: security associations in the kernel --------------------------------------------- */
 
 struct ue_set {
     struct addr ue, pcscf; /* addresses; the ports are below */
@@ -67,9 +68,7 @@ void ue_xfrm_remove(struct ue_set *set);
 /* One line for Wireshark's esp_sa table per SA, so that a capture can be read. */
 void ue_xfrm_write_keys(const struct ue_set *set, const char *file);
 
-/* ---- media.c: RTP
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- media.c: RTP ---------------------------------------------------------------------------- */
 
 struct ue_media {
     struct loop *loop;
@@ -89,9 +88,7 @@ void ue_media_start(struct ue_media *m, const struct addr *remote);
 void ue_media_stop(struct ue_media *m);
 void ue_media_close(struct ue_media *m);
 
-/* ---- the phone
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- the phone ------------------------------------------------------------------------------- */
 
 struct ue_options {
     const char *impi, *impu, *realm, *password, *transport, *algorithms, *user_agent, *esp_keys;

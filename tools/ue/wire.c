@@ -212,14 +212,14 @@ int ue_wire_open_client(struct ue *ue, uint16_t port_uc)
 
 void ue_wire_retire_connections(struct ue *ue)
 {
-    LIST_EACH(item, &ue->conns)
-    CONTAINER_OF(item, struct ue_conn, item)->outgoing = false;
+    LIST_EACH (item, &ue->conns)
+        CONTAINER_OF(item, struct ue_conn, item)->outgoing = false;
 }
 
 void ue_wire_close(struct ue *ue)
 {
-    LIST_EACH(item, &ue->conns)
-    conn_free(CONTAINER_OF(item, struct ue_conn, item));
+    LIST_EACH (item, &ue->conns)
+        conn_free(CONTAINER_OF(item, struct ue_conn, item));
     close_one(&ue->clear_fd, &ue->clear_watch);
     close_one(&ue->clear_listen_fd, &ue->clear_listen_watch);
     close_one(&ue->server_fd, &ue->server_watch);
@@ -268,8 +268,7 @@ int ue_wire_send(struct ue *ue, bool clear, struct ue_conn *conn, struct span te
     int fd = clear ? ue->clear_fd : ue->client_fd;
 
     if (!conn && strcmp(ue->options.transport, "tcp") == 0) {
-        LIST_EACH(item, &ue->conns)
-        {
+        LIST_EACH (item, &ue->conns) {
             struct ue_conn *c = CONTAINER_OF(item, struct ue_conn, item);
 
             if (c->outgoing)

@@ -201,8 +201,8 @@ static void node_stop(struct fd_node *f)
     if (f->sock >= 0)
         close(f->sock);
     f->sock = -1;
-    LIST_EACH(it, &f->queue)
-    queue_drop(f, CONTAINER_OF(it, struct queued, item));
+    LIST_EACH (it, &f->queue)
+        queue_drop(f, CONTAINER_OF(it, struct queued, item));
 }
 
 static void node_ended(struct fd_node *f)

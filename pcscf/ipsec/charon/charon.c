@@ -91,8 +91,7 @@ void charon_pump(struct ipsec_charon *c)
     }
     if (!c->health.ready)
         return;
-    LIST_EACH(it, &c->pending)
-    {
+    LIST_EACH (it, &c->pending) {
         struct set *s = CONTAINER_OF(it, struct set, pending);
         int rc = 0;
 

@@ -6,9 +6,9 @@
  * Owns      two processes: a keeper, forked before there are threads, which starts and restarts the
  *           worker that alone has libcharon, CAP_NET_ADMIN and keys; SAs and policies with our
  *           reqid at our addresses, which an earlier run may have left.
- * Threads   ipsec_charon_new before any other thread exists; the rest is the loop's.
+ * Threads   ipsec_charon_start before any other thread exists; the rest is the loop's.
  * Never     calls libcharon in the calling process.
- * Tests     tests/integration/ipsec (in User Mode Linux). */
+ * Tests     tests/unit/pcscf/ipsec/charon, tests/integration/pcscf/ipsec (in User Mode Linux). */
 #ifndef PCSCF_IPSEC_CHARON_CHARON_H
 #define PCSCF_IPSEC_CHARON_CHARON_H
 
