@@ -135,6 +135,7 @@ static inline void obs_count(struct obs_values *v, unsigned metric, unsigned val
 {
     obs_add(v, metric, value, 1);
 }
+/* A gauge, or a counter that somebody else keeps. */
 void obs_set(struct obs_values *v, unsigned metric, unsigned value, int64_t now);
 void obs_observe(struct obs_values *v, unsigned metric, uint64_t us);
 /* What a counter or gauge stands at; 0 for NULL. For status commands and tests. */

@@ -27,10 +27,9 @@ static const struct obs_metric metrics[] = {
     [M_SESSIONS] = {"pdp_sessions", "Sessions with a token in force", .type = OBS_GAUGE},
     [M_GOODBYES] = {"pdp_unanswered_aborts", "Edges that have not answered an ASR yet",
                     .type = OBS_GAUGE},
-    [M_STORE_FAILED] = {"pdp_store_failed_total", "Writes the database did not take",
-                        .type = OBS_GAUGE},
+    [M_STORE_FAILED] = {"pdp_store_failed_total", "Writes the database did not take"},
     [M_DIAMETER] = {"pdp_diameter_total", "Diameter requests, and restarts of its process",
-                    .type = OBS_GAUGE, .label = "what", .values = diameter_names,
+                    .label = "what", .values = diameter_names,
                     .n_values = ARRAY_LEN(diameter_names)},
     [M_PEERS] = {"pdp_diameter_peers", "Peers connected", .type = OBS_GAUGE},
 };

@@ -325,6 +325,7 @@ static void on_qar(struct qos *q, struct handle request, const struct diameter_r
     struct grant *g = NULL;
     const char *detail = "";
     enum qos_verdict v;
+    int bound;
 
     if (!r)
         return; /* the port answers for us, in 30 s; the gate stays down */
@@ -333,9 +334,11 @@ static void on_qar(struct qos *q, struct handle request, const struct diameter_r
         v = fill(g, &req->qar, r->ids, &r->ans.qaa, r->detail, sizeof(r->detail));
         detail = r->detail;
     }
-    if (v == QOS_GRANTED && bind_edge(q, g, req)) {
+    if (v == QOS_GRANTED && (bound = bind_edge(q, g, req)) != 0) {
         v = QOS_UNCOVERED;
-        detail = "the session is another token's";
+        detail = bound == -EEXIST   ? "the session is another token's"
+                 : bound == -ENOMEM ? "the PDP is out of memory"
+                                    : "the Session-Id or Origin-Host is too long";
     }
     q->stats.verdict[v]++;
     if (v == QOS_GRANTED) {
