@@ -38,7 +38,7 @@ res=$(key RES) ck=$(key CK) ik=$(key IK)
 sa() { # SRC DST SPI SPORT DPORT DIRECTION REQID
     ip xfrm state add src "$1" dst "$2" proto esp spi "$3" reqid "$7" mode transport \
         auth-trunc 'hmac(sha1)' "0x${ik}00000000" 96 enc 'cbc(aes)' "0x$ck"
-    ip xfrm policy add src "$1/32" dst "$2/32" proto udp sport "$4" dport "$5" dir "$6" \
+    ip xfrm policy add src "$1/32" dst "$2/32" proto 17 sport "$4" dport "$5" dir "$6" \
         tmpl src "$1" dst "$2" proto esp reqid "$7" mode transport
 }
 sa "$LOCAL_IP" "$PCSCF_IP" "$spi_ps" $PORT_UC "$PORT_PS" out 1

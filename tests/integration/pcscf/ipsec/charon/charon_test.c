@@ -354,9 +354,9 @@ static void phone_sa(const struct bed *b, const struct ipsec_set *s, bool to_us,
        from, to, spi, text, from, to);
     /* iproute2 cannot name ports without a protocol: a policy for each. */
     for (int tcp = 0; tcp < 2; tcp++)
-        sh("ip -n phone xfrm policy add src %s dst %s proto %s sport %u dport %u dir %s "
+        sh("ip -n phone xfrm policy add src %s dst %s proto %u sport %u dport %u dir %s "
            "tmpl src %s dst %s proto esp spi %u mode transport reqid 5",
-           from, to, tcp ? "tcp" : "udp", to_us ? phone_port : our_port,
+           from, to, tcp ? IPPROTO_TCP : IPPROTO_UDP, to_us ? phone_port : our_port,
            to_us ? our_port : phone_port, to_us ? "out" : "in", from, to, to_us ? spi : 0);
 }
 
