@@ -13,6 +13,9 @@ struct reader {
     enum sdp_direction session_direction;
     unsigned line;
     bool directed; /* the current part has a direction of its own */
+    /* After an empty line, which RFC 8866 9 does not have. Many descriptions end with one; readers
+     * differ on what stands behind it. */
+    bool ended;
     struct sdp_fault *fault;
 };
 
@@ -161,6 +164,8 @@ static int read_line(struct reader *r, struct span line)
 {
     struct span value;
 
+    if (r->ended)
+        return bad(r, "an empty line stands before the end");
     if (line.n < 2 || line.p[1] != '=')
         return bad(r, "a line is not \"letter=value\"");
     value = span_sub(line, 2, line.n);
@@ -252,9 +257,12 @@ int sdp_parse(struct span text, struct sdp *ret_sdp, struct sdp_fault *ret_fault
             return fail(&r, -E2BIG, "more lines than are served");
         if (line.n && line.p[line.n - 1] == '\r')
             line.n--;
-        if (line.n)
-            rc = span_find(line, '\r') < line.n ? bad(&r, "a CR stands inside a line")
-                                                : read_line(&r, line);
+        if (line.n == 0)
+            r.ended = true;
+        else if (span_find(line, '\r') < line.n)
+            rc = bad(&r, "a CR stands inside a line");
+        else
+            rc = read_line(&r, line);
     }
     if (rc == 0)
         rc = finish(&r);

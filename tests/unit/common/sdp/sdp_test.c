@@ -83,6 +83,7 @@ static void broken_ones_are_told_with_their_line(void)
               "a=rtcp:4001\r\na=rtcp:5001\r\n",
          8},
         {HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000/0 RTP/AVP 0\r\n", 6},
+        {HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\r\na=rtcp:4001\r\n", 8},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -175,6 +176,13 @@ static void a_session_needs_no_name(void)
     CU_ASSERT_EQUAL(s.media[1].connection.family, AF_INET6);
 }
 
+static void empty_lines_may_end_it(void)
+{
+    CU_ASSERT_EQUAL(parse(HEAD "c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\r\n\n"),
+                    0);
+    CU_ASSERT_EQUAL(s.n_media, 1);
+}
+
 static void blanks_in_front_of_an_address_are_no_part_of_its_family(void)
 {
     rewrite_to(HEAD "c=IN IP4  192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0", "[2001:db8::7]:30000",
@@ -192,5 +200,6 @@ TEST_MAIN("common/sdp",
           {"a session address stands for those it holds for",
            a_session_address_stands_for_those_it_holds_for},
           {"a session needs no name", a_session_needs_no_name},
+          {"empty lines may end it", empty_lines_may_end_it},
           {"blanks in front of an address are no part of its family",
            blanks_in_front_of_an_address_are_no_part_of_its_family})
