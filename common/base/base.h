@@ -66,6 +66,9 @@ int span_u64(struct span s, uint64_t max, uint64_t *ret_value);
 int span_copy(struct span s, char *dst, size_t cap);
 /* A heap copy with NUL, or NULL when memory is out. */
 char *span_dup(struct span s);
+/* Such a copy in the place of *at, which is freed; s.p = NULL: NULL. False, and nothing changed, when
+ * memory is out. */
+bool span_keep(char **at, struct span s);
 
 /* ---- buf: a bounded buffer over memory of the caller ----------------------------------------- */
 

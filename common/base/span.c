@@ -115,3 +115,14 @@ char *span_dup(struct span s)
     copy[s.n] = '\0';
     return copy;
 }
+
+bool span_keep(char **at, struct span s)
+{
+    char *copy = s.p ? span_dup(s) : NULL;
+
+    if (s.p && !copy)
+        return false;
+    free(*at);
+    *at = copy;
+    return true;
+}

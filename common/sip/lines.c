@@ -164,7 +164,7 @@ static void splice(struct sip_msg *m, size_t at, size_t n, struct span text)
 }
 
 /* The end of a parameter in the text: behind its value and quote. */
-static const char *param_end(const struct sip_param *p)
+const char *sip_param_end(const struct sip_param *p)
 {
     return p->value.p ? p->value.p + p->value.n + p->quoted : p->name.p + p->name.n;
 }
@@ -189,7 +189,7 @@ static bool drop_forged(struct sip_msg *m, struct span params)
         } else {
             continue;
         }
-        splice(m, (size_t)(from - m->raw.p), (size_t)(param_end(&p) - from), SPAN(""));
+        splice(m, (size_t)(from - m->raw.p), (size_t)(sip_param_end(&p) - from), SPAN(""));
         return true;
     }
     return false;

@@ -159,6 +159,8 @@ struct sip_param {
     bool quoted;
 };
 int sip_param_next(struct span *list, struct sip_param *ret_param);
+/* Behind its last octet, the closing quote with it. */
+const char *sip_param_end(const struct sip_param *p);
 /* Value of the parameter, any case of name; p = NULL when absent; empty but not NULL for a flag. */
 struct span sip_param_find(struct span list, struct span name);
 
@@ -202,6 +204,8 @@ int sip_uri_parse(struct span text, struct sip_uri *ret_uri);
 int sip_uri_split(struct span text, struct sip_uri *ret_uri);
 /* RFC 3261 19.1.4 and RFC 5954 4.2 for sip/sips; RFC 3966 5 (visual separators ignored) for tel. */
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
+/* The same of two texts: octet by octet, or by what they mean. */
+bool sip_uri_same(struct span a, struct span b);
 /* True for ;lr, also ";;lr" and ";lr=..." as phones write it. */
 bool sip_uri_is_loose(const struct sip_uri *u);
 

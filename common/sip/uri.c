@@ -350,6 +350,14 @@ bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
     }
 }
 
+bool sip_uri_same(struct span a, struct span b)
+{
+    struct sip_uri left, right;
+
+    return span_eq(a, b) || (sip_uri_parse(a, &left) == 0 && sip_uri_parse(b, &right) == 0 &&
+                             sip_uri_equal(&left, &right));
+}
+
 bool sip_uri_is_loose(const struct sip_uri *u)
 {
     return sip_param_find(u->params, SPAN("lr")).p != NULL;

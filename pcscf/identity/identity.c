@@ -64,18 +64,10 @@ static void remove_named(struct sip_msg *m, struct sip_edit *e, const char *cons
     }
 }
 
-static bool uri_equal(struct span left, struct span right)
-{
-    struct sip_uri l, r;
-
-    return span_eq(left, right) ||
-           (sip_uri_parse(left, &l) == 0 && sip_uri_parse(right, &r) == 0 && sip_uri_equal(&l, &r));
-}
-
 int identity_find(const struct identities *ids, struct span uri)
 {
     for (unsigned i = 0; i < ids->n; i++) { /* IDENTITY_MAX at most */
-        if (uri_equal(span_str(ids->uri[i]), uri))
+        if (sip_uri_same(span_str(ids->uri[i]), uri))
             return (int)i;
     }
     return -1;

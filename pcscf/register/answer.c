@@ -118,14 +118,6 @@ static enum sip_answer_verdict challenge(struct attempt *a, struct sip_answer *a
 
 /* ---- 200 --------------------------------------------------------------------------------------- */
 
-static bool same_uri(struct span left, struct span right)
-{
-    struct sip_uri l, r;
-
-    return span_eq(left, right) ||
-           (sip_uri_parse(left, &l) == 0 && sip_uri_parse(right, &r) == 0 && sip_uri_equal(&l, &r));
-}
-
 static struct span first_contact(const struct sip_msg *m)
 {
     struct sip_values v = sip_values(m, SIP_H_CONTACT);
@@ -145,7 +137,7 @@ static uint64_t granted(const struct sip_msg *response, struct span contact)
     while (sip_values_next(&v)) {
         struct span text;
 
-        if (sip_name_addr_parse(v.value, &na) != 0 || !same_uri(na.uri, contact))
+        if (sip_name_addr_parse(v.value, &na) != 0 || !sip_uri_same(na.uri, contact))
             continue;
         text = sip_param_find(na.params, SPAN("expires"));
         if (span_u64(text.p ? text : fallback, UINT32_MAX, &seconds) == 0)
@@ -153,17 +145,6 @@ static uint64_t granted(const struct sip_msg *response, struct span contact)
         return 3600; /* RFC 3261 10.3 step 7: without a number, an hour */
     }
     return 0;
-}
-
-static bool replace_text(char **at, struct span text)
-{
-    char *copy = text.p ? span_dup(text) : NULL;
-
-    if (text.p && !copy)
-        return false;
-    free(*at);
-    *at = copy;
-    return true;
 }
 
 static bool keep_service_route(struct binding *b, const struct sip_msg *response)
@@ -177,7 +158,7 @@ static bool keep_service_route(struct binding *b, const struct sip_msg *response
             buf_putc(&list, ',');
         buf_put(&list, v.value);
     }
-    return !list.overflow && replace_text(&b->service_route, list.n ? buf_span(&list) : SPAN_NONE);
+    return !list.overflow && span_keep(&b->service_route, list.n ? buf_span(&list) : SPAN_NONE);
 }
 
 static void removed(struct attempt *a)
@@ -252,7 +233,7 @@ static void grant(struct attempt *a, struct sip_answer *answer, const struct sip
         return; /* a query */
     /* Dead: its time ran out while the core was thinking. */
     rc = b->dead ? -ENOTCONN : settle(a, request, seconds);
-    if (rc == 0 && (!keep_service_route(b, answer->m) || !replace_text(&b->contact, contact)))
+    if (rc == 0 && (!keep_service_route(b, answer->m) || !span_keep(&b->contact, contact)))
         rc = -ENOMEM;
     if (rc != 0) {
         register_tell(r, REGISTER_REFUSED, b,

@@ -5,11 +5,6 @@
 
 #include "pcscf/register/inner.h"
 
-static const char *param_end(const struct sip_param *p)
-{
-    return p->value.p ? p->value.p + p->value.n + (p->quoted ? 1 : 0) : p->name.p + p->name.n;
-}
-
 static bool is_one_of(struct span name, const char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -26,14 +21,14 @@ static void cut_params(struct sip_edit *e, const struct sip_auth *a, const char 
     bool kept = false;
 
     for (unsigned i = 0; i < a->n; i++) {
-        const char *from = a->params[i].name.p, *to = param_end(&a->params[i]);
+        const char *from = a->params[i].name.p, *to = sip_param_end(&a->params[i]);
 
         if (!is_one_of(a->params[i].name, names, n)) {
             kept = true;
             continue;
         }
         if (kept)
-            from = param_end(&a->params[i - 1]); /* the comma before it */
+            from = sip_param_end(&a->params[i - 1]); /* the comma before it */
         else if (i + 1 < a->n)
             to = a->params[i + 1].name.p; /* nothing stays before it: the comma behind it */
         sip_edit_bytes(e, span_of(from, (size_t)(to - from)), SPAN(""));

@@ -55,11 +55,8 @@ static void ack_forward(struct ack *a, const struct sip_target *target)
 
     sip_edit_init(&e, a->m);
     route_pop_own(s, a->m, &e, &own);
-    if (to && !route_is(a->m, own.count, to->routes)) {
-        sip_edit_remove_all(&e, SIP_H_ROUTE);
-        if (to->routes.n)
-            sip_edit_append(&e, SIP_H_ROUTE, to->routes);
-    }
+    if (to)
+        route_set_put(a->m, &e, own.count, to->routes);
     if (a->from_phone) {
         identity_strip_sec_agree(a->m, &e);
         identity_distrust(a->m, &e);
@@ -94,7 +91,6 @@ static void ack_route(struct ack *a)
     struct session *s = a->session;
     struct own_routes own;
     struct sip_target target;
-    struct sip_name_addr na;
     const struct sip_dialog_side *to;
     struct span routes, next;
     struct sip_uri uri;
@@ -113,8 +109,7 @@ static void ack_route(struct ack *a)
     to = ack_callee(a);
     routes = to ? to->routes : SPAN_NONE;
     next = sip_list_cut(&routes);
-    na.uri = to ? to->contact : SPAN_NONE;
-    if ((next.p && sip_name_addr_parse(next, &na) != 0) || sip_uri_parse(na.uri, &uri) != 0)
+    if (route_next_uri(next, to ? to->contact : SPAN_NONE, &uri) != 0)
         ack_free(a);
     else
         (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,

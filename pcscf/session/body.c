@@ -8,17 +8,6 @@
 
 static void run(struct session_leg *leg, struct leg_body *b);
 
-static bool replace_text(char **at, struct span text)
-{
-    char *copy = span_dup(text);
-
-    if (!copy)
-        return false;
-    free(*at);
-    *at = copy;
-    return true;
-}
-
 static void drop_text(char **at)
 {
     free(*at);
@@ -215,7 +204,7 @@ static void ask_pdp(struct session_leg *leg)
 
 static bool note_offer(struct session_leg *leg, struct span in, struct span out)
 {
-    if (!replace_text(&leg->offered, leg->sdp_from_phone ? in : out))
+    if (!span_keep(&leg->offered, leg->sdp_from_phone ? in : out))
         return false;
     leg->offered_by_phone = leg->sdp_from_phone;
     leg->offer_pending = true;
@@ -225,8 +214,8 @@ static bool note_offer(struct session_leg *leg, struct span in, struct span out)
 /* The offer and its answer; another answer to the same offer is a fork's, or a change of mind. */
 static bool note_answer(struct session_leg *leg, struct span in, struct span out)
 {
-    if (!replace_text(leg->sdp_from_phone ? &leg->from_phone : &leg->to_phone,
-                      leg->sdp_from_phone ? in : out))
+    if (!span_keep(leg->sdp_from_phone ? &leg->from_phone : &leg->to_phone,
+                   leg->sdp_from_phone ? in : out))
         return false;
     if (leg->offer_pending) {
         char **offerer = leg->offered_by_phone ? &leg->from_phone : &leg->to_phone;
@@ -250,7 +239,7 @@ static void anchored(struct session_leg *leg, struct span out)
         finish(leg, 487, NULL); /* whose offer it was has gone meanwhile */
         return;
     }
-    ok = replace_text(&t->out, out) &&
+    ok = span_keep(&t->out, out) &&
          (leg->sdp_is_offer ? note_offer(leg, span_str(t->in), span_str(t->out))
                             : note_answer(leg, span_str(t->in), span_str(t->out)));
     if (ok)
@@ -350,7 +339,7 @@ static void run(struct session_leg *leg, struct leg_body *b)
     t->from_phone = b->from_phone;
     if (b->is_offer)
         leg->offer_hop = b->ctx;
-    if (!replace_text(&t->in, b->sdp))
+    if (!span_keep(&t->in, b->sdp))
         tell(leg, 500, NULL);
     else
         ask_edge(leg, span_str(t->in));

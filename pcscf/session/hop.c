@@ -188,11 +188,8 @@ static int edit_from_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
         memcpy(icid, h->leg->icid, sizeof(icid));
     else
         charge_new_icid(s->env.charge, icid);
-    if (set.p && !route_is(m, own.count, set)) {
-        sip_edit_remove_all(e, SIP_H_ROUTE);
-        if (set.n)
-            sip_edit_append(e, SIP_H_ROUTE, set);
-    }
+    if (set.p)
+        route_set_put(m, e, own.count, set);
     return charge_put_vector(s->env.charge, m, e, icid, false);
 }
 
@@ -259,9 +256,8 @@ static void hop_route(struct hop *h)
     struct sip_server *server = sip_server_find(s->env.layer, h->server);
     struct sip_target target;
     struct own_routes own;
-    struct sip_name_addr na;
     struct sip_uri uri;
-    struct span next, set;
+    struct span next, set, contact;
     struct sip_msg *m;
 
     if (!server) {
@@ -281,13 +277,8 @@ static void hop_route(struct hop *h)
     route_pop_own(s, m, NULL, &own);
     set = route_set(h);
     next = set.p ? sip_list_cut(&set) : own.next;
-    if (!next.p)
-        na.uri = h->dialog ? sip_dialog_side(h->dialog, sip_side_other(h->side))->contact : m->ruri;
-    else if (sip_name_addr_parse(next, &na) != 0) {
-        hop_refuse(h, 400, "Bad Route");
-        return;
-    }
-    if (sip_uri_parse(na.uri, &uri) != 0)
+    contact = h->dialog ? sip_dialog_side(h->dialog, sip_side_other(h->side))->contact : m->ruri;
+    if (route_next_uri(next, contact, &uri) != 0)
         hop_refuse(h, 400, "Bad Route");
     else
         (void)sip_resolve(s->env.layer ? sip_layer_transport(s->env.layer) : NULL, &uri, s->env.mw,

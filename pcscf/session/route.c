@@ -90,12 +90,9 @@ void route_pop_own(const struct session *s, struct sip_msg *m, struct sip_edit *
 static bool same_uri(struct span left, struct span right)
 {
     struct sip_name_addr l, r;
-    struct sip_uri lu, ru;
 
-    if (sip_name_addr_parse(left, &l) != 0 || sip_name_addr_parse(right, &r) != 0)
-        return false;
-    return span_eq(l.uri, r.uri) || (sip_uri_parse(l.uri, &lu) == 0 &&
-                                     sip_uri_parse(r.uri, &ru) == 0 && sip_uri_equal(&lu, &ru));
+    return sip_name_addr_parse(left, &l) == 0 && sip_name_addr_parse(right, &r) == 0 &&
+           sip_uri_same(l.uri, r.uri);
 }
 
 bool route_is(const struct sip_msg *m, unsigned skip, struct span want)
@@ -110,6 +107,23 @@ bool route_is(const struct sip_msg *m, unsigned skip, struct span want)
             return false;
     }
     return !more && !want.n;
+}
+
+void route_set_put(struct sip_msg *m, struct sip_edit *e, unsigned skip, struct span set)
+{
+    if (route_is(m, skip, set))
+        return;
+    sip_edit_remove_all(e, SIP_H_ROUTE);
+    if (set.n)
+        sip_edit_append(e, SIP_H_ROUTE, set);
+}
+
+int route_next_uri(struct span next, struct span target, struct sip_uri *ret_uri)
+{
+    struct sip_name_addr na = {.uri = target};
+    int rc = next.p ? sip_name_addr_parse(next, &na) : 0;
+
+    return rc != 0 ? rc : sip_uri_parse(na.uri, ret_uri);
 }
 
 bool route_begins_in(struct span next, struct span list)
