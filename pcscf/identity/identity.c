@@ -198,14 +198,3 @@ void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
             hide_for(e, span_trim(span_cut(&rest, ';')));
     }
 }
-
-void identity_strip_sec_agree(struct sip_msg *m, struct sip_edit *e)
-{
-    static const enum sip_header security[] = {SIP_H_SECURITY_CLIENT, SIP_H_SECURITY_VERIFY,
-                                               SIP_H_SECURITY_SERVER};
-
-    (void)m;
-    remove_all(e, security, ARRAY_LEN(security));
-    sip_edit_remove_token(e, SIP_H_REQUIRE, SPAN("sec-agree"));
-    sip_edit_remove_token(e, SIP_H_PROXY_REQUIRE, SPAN("sec-agree"));
-}

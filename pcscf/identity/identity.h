@@ -48,7 +48,5 @@ void identity_distrust(struct sip_msg *m, struct sip_edit *e);
 /* A message to a phone: what is for the network alone goes; P-Asserted-Identity too when Privacy
  * asks for `id`, History-Info for `history`, `header` or `session`. */
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e);
-/* A message to the core: Security-*, sec-agree and what else only concerns this hop goes. */
-void identity_strip_sec_agree(struct sip_msg *m, struct sip_edit *e);
 
 #endif

@@ -143,7 +143,7 @@ static int edit_request(struct attempt *a, struct sip_msg *m, struct sip_edit *e
     char icid[CHARGE_ICID_MAX];
     int rc;
 
-    identity_strip_sec_agree(m, e);
+    secagree_strip(e);
     identity_distrust(m, e);
     sip_edit_remove_all(e, SIP_H_ROUTE);
     rc = auth_mark_request(m, e, a->vouched);

@@ -293,6 +293,7 @@ void secagree_strip(struct sip_edit *e)
 {
     sip_edit_remove_all(e, SIP_H_SECURITY_CLIENT);
     sip_edit_remove_all(e, SIP_H_SECURITY_VERIFY);
+    sip_edit_remove_all(e, SIP_H_SECURITY_SERVER);
     sip_edit_remove_token(e, SIP_H_REQUIRE, SPAN("sec-agree"));
     sip_edit_remove_token(e, SIP_H_PROXY_REQUIRE, SPAN("sec-agree"));
 }

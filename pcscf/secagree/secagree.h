@@ -81,8 +81,8 @@ int secagree_check_verify(const struct sip_msg *request, struct span server_text
 int secagree_check_client(const struct sip_msg *request, struct span client_text,
                           struct secagree_refusal *ret_refusal);
 
-/* Before a request goes to the core: Security-Client, Security-Verify and sec-agree in Require and
- * Proxy-Require do not (TS 24.229 5.2.2). Supported keeps its sec-agree. */
+/* Before a message goes to the core: what was agreed for this hop (Security-Client, -Verify, -Server,
+ * sec-agree in Require and Proxy-Require) does not (TS 24.229 5.2.2). Supported keeps its sec-agree. */
 void secagree_strip(struct sip_edit *e);
 
 /* TS 33.203 annex I. ck, ik: 16 octets each. */

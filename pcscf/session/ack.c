@@ -3,6 +3,7 @@
  * other body. */
 #include <stdlib.h>
 
+#include "pcscf/secagree/secagree.h"
 #include "pcscf/session/inner.h"
 
 struct ack {
@@ -58,7 +59,7 @@ static void ack_forward(struct ack *a, const struct sip_target *target)
     if (to)
         route_set_put(a->m, &e, own.count, to->routes);
     if (a->from_phone) {
-        identity_strip_sec_agree(a->m, &e);
+        secagree_strip(&e);
         identity_distrust(a->m, &e);
     } else {
         identity_hide_from_phone(a->m, &e);

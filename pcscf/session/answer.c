@@ -2,6 +2,7 @@
 /* Responses on their way back: identity, dialog, and the body that waits for edge and PDP. */
 #include <stdlib.h>
 
+#include "pcscf/secagree/secagree.h"
 #include "pcscf/session/inner.h"
 
 /* How the side a response came from is reached: for requests of our own. */
@@ -200,7 +201,7 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
 
         if (called.p)
             (void)sip_name_addr_parse(called, &na); /* broken: as if it were absent */
-        identity_strip_sec_agree(a->m, a->edit);
+        secagree_strip(a->edit);
         (void)identity_assert_response(&h->binding->identities, na.uri, a->m, a->edit);
         if (h->leg)
             (void)charge_put_vector(h->session->env.charge, a->m, a->edit, h->leg->icid, true);

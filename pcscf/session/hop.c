@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pcscf/secagree/secagree.h"
 #include "pcscf/session/inner.h"
 
 bool hop_dialog_is_call(const struct session_leg *leg, const struct sip_dialog *d)
@@ -180,7 +181,7 @@ static int edit_from_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
     int rc;
 
     route_pop_own(s, m, e, &own);
-    identity_strip_sec_agree(m, e);
+    secagree_strip(e);
     rc = identity_assert_request(&h->binding->identities, m, e, &asserted);
     if (rc != 0)
         return rc;

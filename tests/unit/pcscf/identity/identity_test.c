@@ -169,20 +169,6 @@ static void the_called_identity_answers(void)
     sip_msg_unref(m);
 }
 
-static void sec_agree_stays_on_this_hop(void)
-{
-    struct sip_msg *m = parse("Security-Verify: ipsec-3gpp;alg=null\r\nRequire: sec-agree\r\n"
-                              "Proxy-Require: foo, sec-agree\r\nSecurity-Client: tls\r\n");
-    struct sip_edit e;
-    char room[2048];
-
-    sip_edit_init(&e, m);
-    identity_strip_sec_agree(m, &e);
-    ASSERT_SPAN_EQ(middle(&e, room, sizeof(room) - 1),
-                   "Proxy-Require: foo\r\nContent-Length: 0\r\n");
-    sip_msg_unref(m);
-}
-
 static void identities_come_from_p_associated_uri_in_order(void)
 {
     struct sip_msg *m = parse("P-Associated-URI: <sip:b@x>, \"N\" <tel:+1>\r\n"
@@ -214,6 +200,5 @@ TEST_MAIN("pcscf/identity",
            privacy_id_hides_the_caller_from_the_phone},
           {"what is for the network alone stays there", what_is_for_the_network_alone_stays_there},
           {"the called identity answers", the_called_identity_answers},
-          {"sec-agree stays on this hop", sec_agree_stays_on_this_hop},
           {"identities come from P-Associated-URI in order",
            identities_come_from_p_associated_uri_in_order})

@@ -480,6 +480,7 @@ static void nothing_of_the_agreement_goes_to_the_core(void)
     struct sip_msg *m = request_with("Security-Client: " OFFER "\r\n"
                                      "Security-Verify: " SENT "\r\n"
                                      "Security-Verify: tls\r\n"
+                                     "Security-Server: tls\r\n"
                                      "Require: sec-agree\r\n"
                                      "Proxy-Require: sec-agree, x\r\n"
                                      "Supported: path, sec-agree\r\n");
