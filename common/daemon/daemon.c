@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define TICK         SEC
+#define IDLE_LOOK    (100 * MSEC)
 #define SLOW_WARNING UINT64_C(10000) /* microseconds; one callback that is worth a line */
 
 enum { M_SLOW, M_LOG_DROPPED, M_UPTIME, M_DRAINING };
@@ -126,8 +127,9 @@ static void on_stop(struct loop_task *t, void *ctx)
     loop_stop(((struct daemon *)ctx)->loop);
 }
 
-void daemon_drained(struct daemon *d)
+static void end(struct daemon *d)
 {
+    loop_timer_stop(d->loop, &d->idle_look);
     loop_timer_stop(d->loop, &d->drain_limit);
     loop_defer(d->loop, &d->stop);
 }
@@ -137,24 +139,35 @@ static void on_drain_limit(struct loop_timer *t, void *ctx)
     struct daemon *d = ctx;
     (void)t;
     OBS_LOG(d->log, OBS_WARN, "drain.limit", OBS_UINT("limit_us", daemon_own(d)->drain_time));
-    daemon_drained(d);
+    end(d);
+}
+
+static void on_idle_look(struct loop_timer *t, void *ctx)
+{
+    struct daemon *d = ctx;
+    if (d->role->is_idle(d->state))
+        end(d);
+    else
+        loop_timer_start(d->loop, t, IDLE_LOOK);
 }
 
 static void begin_drain(struct daemon *d)
 {
     if (d->draining) {
-        daemon_drained(d);
+        end(d);
         return;
     }
     d->draining = true;
     daemon_notify("STOPPING=1");
     ops_http_beat(d->http, false);
-    if (!d->role->drain) {
-        daemon_drained(d);
+    if (d->role->drain)
+        d->role->drain(d, d->state);
+    if (!d->role->is_idle) {
+        end(d);
         return;
     }
     loop_timer_start(d->loop, &d->drain_limit, daemon_own(d)->drain_time);
-    d->role->drain(d, d->state);
+    loop_timer_start(d->loop, &d->idle_look, 0);
 }
 
 static void on_end(int signo, void *ctx)
@@ -313,6 +326,7 @@ static int start(struct daemon *d, bool *ret_started, struct daemon_finding *f)
         return rc;
     d->begun = loop_now(d->loop);
     loop_timer_init(&d->tick, on_tick, d);
+    loop_timer_init(&d->idle_look, on_idle_look, d);
     loop_timer_init(&d->drain_limit, on_drain_limit, d);
     loop_task_init(&d->stop, on_stop, d);
     daemon_self_test_log(d);

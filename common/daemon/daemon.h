@@ -53,9 +53,11 @@ struct daemon_role {
     /* Opens ports, wires rooms, registers commands and metrics. On failure it has undone all. */
     int (*start)(struct daemon *d, void *early, void **ret_role,
                  struct daemon_finding *ret_finding);
-    /* SIGTERM, SIGINT: takes nothing new, finishes what runs, then calls daemon_drained (now or
-     * later). NULL: nothing to wait for. A second signal or drain_time ends the wait. */
+    /* SIGTERM, SIGINT: takes nothing new. May be NULL. */
     void (*drain)(struct daemon *d, void *role);
+    /* Looked at ten times a second from then on: is finished what ran? NULL: nothing to wait for. A
+     * second signal or drain_time ends the wait. */
+    bool (*is_idle)(const void *role);
     void (*stop)(struct daemon *d, void *role);
     /* After `stop`, or when start failed; the loop is still there, and no longer runs. */
     void (*stop_early)(void *early);
@@ -81,8 +83,6 @@ struct obs_log *daemon_log(struct daemon *d);
 struct obs_metrics *daemon_metrics(struct daemon *d);
 struct obs_recorder *daemon_recorder(struct daemon *d);
 struct ops *daemon_ops(struct daemon *d);
-/* The drain that drain() was asked for is done. */
-void daemon_drained(struct daemon *d);
 /* Something that cannot be mended while running: logs the finding, drains, exits with status 1. */
 void daemon_fail(struct daemon *d, const struct daemon_finding *finding);
 

@@ -71,7 +71,7 @@ struct daemon {
     struct ops_http *http;
     void *early, *state; /* the role's */
     uint64_t begun;      /* loop time of the start */
-    struct loop_timer tick, drain_limit;
+    struct loop_timer tick, idle_look, drain_limit;
     struct loop_task stop;
     struct loop_stats seen; /* at the last tick */
     uint64_t dropped_seen;

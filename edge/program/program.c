@@ -176,7 +176,6 @@ static int open_ng(struct program *p, struct daemon_finding *f)
 /* Against the order of start: sessions end (STR) while Diameter is still there. */
 static void close_all(struct program *p)
 {
-    loop_timer_stop(daemon_loop(p->daemon), &p->drain);
     control_free(p->control);
     ng_server_free(p->ng);
     gates_free(p->gates);
@@ -185,16 +184,6 @@ static void close_all(struct program *p)
     if (p->net)
         net_free(p->net);
     free(p);
-}
-
-static void on_drain(struct loop_timer *t, void *ctx)
-{
-    struct program *p = ctx;
-
-    if (control_counters(p->control)->sessions == 0)
-        daemon_drained(p->daemon);
-    else
-        loop_timer_start(daemon_loop(p->daemon), t, 200 * MSEC);
 }
 
 static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
@@ -207,7 +196,6 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
         return -ENOMEM;
     p->daemon = d;
     p->config = daemon_config(d);
-    loop_timer_init(&p->drain, on_drain, p);
     rc = osipmem_init();
     if (rc == 0)
         rc = net_new(daemon_loop(d), &p->net);
@@ -235,8 +223,15 @@ static void drain(struct daemon *d, void *role)
 {
     struct program *p = role;
 
+    (void)d;
     control_drain(p->control);
-    loop_timer_start(daemon_loop(d), &p->drain, 0);
+}
+
+static bool is_idle(const void *role)
+{
+    const struct program *p = role;
+
+    return control_counters(p->control)->sessions == 0;
 }
 
 static void stop(struct daemon *d, void *role)
@@ -256,6 +251,7 @@ int edge_main(int argc, char **argv)
         .n_checks = ARRAY_LEN(checks),
         .start = start,
         .drain = drain,
+        .is_idle = is_idle,
         .stop = stop,
         .status = report_status,
     };

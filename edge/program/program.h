@@ -47,7 +47,6 @@ struct program {
     struct gates *gates;
     struct control *control;
     struct ng_server *ng;
-    struct loop_timer drain;
     struct obs_values *metrics;
     struct { /* as the metrics have them */
         struct control_counters control;

@@ -254,22 +254,11 @@ static int open_core(struct program *p, struct daemon_finding *f)
 
 static void close_all(struct program *p)
 {
-    loop_timer_stop(daemon_loop(p->daemon), &p->drain);
     core_free(p->core);
     diameter_free(p->diameter);
     if (p->net)
         net_free(p->net);
     free(p);
-}
-
-static void on_drain(struct loop_timer *t, void *ctx)
-{
-    struct program *p = ctx;
-
-    if (core_is_idle(p->core))
-        daemon_drained(p->daemon);
-    else
-        loop_timer_start(daemon_loop(p->daemon), t, 100 * MSEC);
 }
 
 static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
@@ -282,7 +271,6 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
     p->daemon = d;
     p->config = daemon_config(d);
     p->charon = early;
-    loop_timer_init(&p->drain, on_drain, p);
     rc = sip_init();
     if (rc == 0)
         rc = net_new(daemon_loop(d), &p->net);
@@ -308,8 +296,15 @@ static void drain(struct daemon *d, void *role)
 {
     struct program *p = role;
 
+    (void)d;
     session_drain(core_session(p->core));
-    loop_timer_start(daemon_loop(d), &p->drain, 0);
+}
+
+static bool is_idle(const void *role)
+{
+    const struct program *p = role;
+
+    return core_is_idle(p->core);
 }
 
 static void stop(struct daemon *d, void *role)
@@ -332,6 +327,7 @@ const struct daemon_role pcscf_role = {
     .fork_children = fork_children,
     .start = start,
     .drain = drain,
+    .is_idle = is_idle,
     .stop = stop,
     .stop_early = stop_early,
     .status = commands_status,

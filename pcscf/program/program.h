@@ -57,7 +57,6 @@ struct program {
     struct daemon *daemon;
     const struct pcscf_config *config;
     struct net *net;
-    struct loop_timer drain;
     struct ipsec_charon *charon; /* NULL: no IPsec */
     struct ipsec ipsec;
     struct diameter *diameter;

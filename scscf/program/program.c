@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DRAIN_LOOK (100 * MSEC)
-
 /* ---- self-test -------------------------------------------------------------------------------- */
 
 static int check_port(const void *config, struct daemon_finding *ret)
@@ -117,7 +115,6 @@ static int open_core(struct scscf_program *p, struct daemon_finding *f)
 
 static void close_all(struct scscf_program *p)
 {
-    loop_timer_stop(p->loop, &p->drain);
     if (p->scscf)
         scscf_close_calls(p->scscf);
     if (p->reader)
@@ -155,16 +152,6 @@ static int open_all(struct scscf_program *p, struct daemon_finding *f)
     return rc == 0 ? scscf_commands_new(p) : rc;
 }
 
-static void on_drain(struct loop_timer *t, void *ctx)
-{
-    struct scscf_program *p = ctx;
-
-    if (scscf_is_idle(p->scscf))
-        daemon_drained(p->daemon);
-    else
-        loop_timer_start(p->loop, t, DRAIN_LOOK);
-}
-
 static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
 {
     struct scscf_program *p = calloc(1, sizeof(*p));
@@ -180,7 +167,6 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
     p->log = daemon_log(d);
     p->recorder = daemon_recorder(d);
     p->disk = &charging_disk_real;
-    loop_timer_init(&p->drain, on_drain, p);
     rc = open_all(p, f);
     if (rc != 0) {
         close_all(p);
@@ -196,7 +182,13 @@ static void drain(struct daemon *d, void *role)
 
     (void)d;
     scscf_drain(p->scscf);
-    loop_timer_start(p->loop, &p->drain, 0);
+}
+
+static bool is_idle(const void *role)
+{
+    const struct scscf_program *p = role;
+
+    return scscf_is_idle(p->scscf);
 }
 
 static void stop(struct daemon *d, void *role)
@@ -237,6 +229,7 @@ const struct daemon_role scscf_role = {
     .n_checks = ARRAY_LEN(checks),
     .start = start,
     .drain = drain,
+    .is_idle = is_idle,
     .stop = stop,
     .man = man,
     .files = "/var/lib/portcullis/scscf.db\tsubscribers and their keys\n"

@@ -63,7 +63,6 @@ struct scscf_program {
     struct obs_log *log;
     struct obs_recorder *recorder;
     struct obs_values *metrics;
-    struct loop_timer drain;
 };
 
 /* report.c: log, metrics, recorder. */

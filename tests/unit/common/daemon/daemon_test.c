@@ -16,7 +16,7 @@
 
 struct options {
     const char *word;
-    bool check_fails, optional_fails, start_fails, never_drained, breaks;
+    bool check_fails, optional_fails, start_fails, breaks;
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -25,7 +25,6 @@ static const struct conf_option options[] = {
     {"check_fails", CONF_BOOL, AT(check_fails), "false", "..."},
     {"optional_fails", CONF_BOOL, AT(optional_fails), "false", "..."},
     {"start_fails", CONF_BOOL, AT(start_fails), "false", "..."},
-    {"never_drained", CONF_BOOL, AT(never_drained), "false", "..."},
     {"breaks", CONF_BOOL, AT(breaks), "false", "..."},
 };
 
@@ -73,9 +72,13 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
 
 static void drain(struct daemon *d, void *role)
 {
-    (void)role;
-    if (!((const struct options *)daemon_config(d))->never_drained)
-        daemon_drained(d);
+    OBS_LOG(daemon_log(d), OBS_INFO, "drains", OBS_TEXT("word", role));
+}
+
+static bool is_idle(const void *role)
+{
+    static unsigned looks;
+    return strcmp(role, "idle late") == 0 ? ++looks == 3 : strcmp(role, "never idle") != 0;
 }
 
 static void stop(struct daemon *d, void *role)
@@ -107,6 +110,7 @@ static const struct daemon_role role = {
     .fork_children = fork_children,
     .start = start,
     .drain = drain,
+    .is_idle = is_idle,
     .stop = stop,
     .stop_early = free,
     .reload = reload,
@@ -244,10 +248,21 @@ static void it_starts_answers_and_ends(void)
     ASSERT_HEARD(&r, "\"event\":\"ended\"");
 }
 
+static void it_ends_once_what_runs_is_finished(void)
+{
+    struct run r;
+    launch(&r, "word: idle late\ndaemon.drain_time: 1 h\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    ASSERT_HEARD(&r, "\"event\":\"drains\",\"word\":\"idle late\"");
+    CU_ASSERT_PTR_NULL(strstr(r.text, "drain.limit"));
+}
+
 static void a_second_signal_cuts_the_drain_short(void)
 {
     struct run r;
-    launch(&r, "never_drained: true\ndaemon.drain_time: 1 h\n", NULL);
+    launch(&r, "word: never idle\ndaemon.drain_time: 1 h\n", NULL);
     ASSERT_HEARD(&r, "\"event\":\"ready\"");
     (void)kill(r.pid, SIGINT);
     ASSERT_HEARD(&r, "\"event\":\"drain.begin\"");
@@ -263,7 +278,7 @@ static void a_second_signal_cuts_the_drain_short(void)
 static void the_drain_has_a_limit(void)
 {
     struct run r;
-    launch(&r, "never_drained: true\ndaemon.drain_time: 1 ms\n", NULL);
+    launch(&r, "word: never idle\ndaemon.drain_time: 1 ms\n", NULL);
     ASSERT_HEARD(&r, "\"event\":\"ready\"");
     (void)kill(r.pid, SIGTERM);
     CU_ASSERT_EQUAL(ended(&r), 0);
@@ -359,6 +374,7 @@ static void a_second_one_does_not_start_beside_the_first(void)
 }
 
 TEST_MAIN("common/daemon/daemon", {"it starts, answers and ends", it_starts_answers_and_ends},
+          {"it ends once what runs is finished", it_ends_once_what_runs_is_finished},
           {"a second signal cuts the drain short", a_second_signal_cuts_the_drain_short},
           {"the drain has a limit", the_drain_has_a_limit},
           {"a bad file at hangup changes nothing", a_bad_file_at_hangup_changes_nothing},
