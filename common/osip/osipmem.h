@@ -10,7 +10,7 @@
  * Errors    libosip2 sees NULL from malloc at the limit and reports OSIP_NOMEM.
  * Never     lets libosip2 print (its traces quote the attacker), nor leak (it does: duplicate
  *           Content-Type in a part).
- * Tests     tests/unit/common/sip, tests/unit/common/sdp. */
+ * Tests     tests/unit/common/osip. */
 #ifndef COMMON_OSIP_OSIPMEM_H
 #define COMMON_OSIP_OSIPMEM_H
 
