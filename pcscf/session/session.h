@@ -9,7 +9,7 @@
  * In, out   transactions of common/transaction.
  * Never     trusts From, Route or any header of a phone for its identity; forwards a body it has not been able to
  *           anchor, unless the configuration says so.
- * Tests     tests/flow/pcscf, tests/flow/ims. */
+ * Tests     tests/unit/pcscf/session, tests/flow/pcscf, tests/flow/ims. */
 #ifndef PCSCF_SESSION_SESSION_H
 #define PCSCF_SESSION_SESSION_H
 
