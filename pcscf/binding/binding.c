@@ -460,7 +460,8 @@ int binding_target(const struct binding *b, struct sip_target *ret_target)
         ret_target->flow.connection = b->source.connection;
         return 0;
     }
-    *ret_target = sip_target_of(s->pc, NET_UDP, &s->phone_us, 0);
+    /* Phones listen on port_us for both (TS 33.203 7.1), and fragments get lost on the air. */
+    *ret_target = sip_target_of(s->pc, NET_UDP, &s->phone_us, SIP_TARGET_LARGE_BY_TCP);
     return 0;
 }
 

@@ -20,7 +20,10 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
              "IPsec SA."},
     {"gm.port_pc", CONF_PORTS, AT(port_pc), .fallback = "5063-5066",
      .help = "Protected client ports: 4 to 16. Each new SA set of a phone takes another one."},
-    {"gm.tcp", CONF_BOOL, AT(gm_tcp), .fallback = "true", .help = "TCP besides UDP."},
+    {"gm.tcp", CONF_BOOL, AT(gm_tcp), .fallback = "true",
+     .help =
+         "TCP besides UDP. A request of more than 1300 octets (RFC 3261 18.1.1) goes to a phone "
+         "with an SA set by TCP, and by UDP when the phone takes no connection."},
     {"gm.timers", CONF_ENUM, AT(timers), .fallback = "3gpp", .names = timer_names,
      .help = "Timers of transactions with phones: 3gpp is T1 2 s, T2 16 s, T4 17 s (TS 24.229 "
              "table 7.7.1), rfc3261 a quarter of it, for wired access."},

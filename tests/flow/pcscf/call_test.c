@@ -130,7 +130,7 @@ static void a_phone_calls(void)
 }
 
 /* An INVITE of the core to a phone, by its Path. */
-static void core_invites(const char *path, const char *call_id)
+static void core_invites(const char *call_id)
 {
     peer_say(&w.scscf, &w.mw,
              "INVITE sip:alice@192.0.2.7:31001 SIP/2.0\n"
@@ -144,35 +144,19 @@ static void core_invites(const char *path, const char *call_id)
              "P-Called-Party-ID: <sip:alice@" DOMAIN ">\n"
              "P-Charging-Vector: icid-value=\"icid-of-the-caller\";orig-ioi=x\n"
              "\n%s",
-             call_id, path, call_id, sdp_answer);
+             call_id, w.alice.path, call_id, sdp_answer);
     world_run(50);
 }
 
 static void a_phone_is_called(void)
 {
-    char path[200], request[PEER_TEXT_MAX];
+    char request[PEER_TEXT_MAX];
     struct addr from;
     const char *m;
 
     world_open(NULL);
-    phone_register(&w.alice, phone_security_client(&w.alice));
-    world_run(20);
-    m = peer_take(&w.scscf, "REGISTER", NULL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-    snprintf(path, sizeof(path), "%s", peer_header(m, "Path", 0));
-    scscf_challenge(m);
-    world_run(20);
-    m = peer_take(&w.alice.clear, "SIP/2.0 401", NULL);
-    snprintf(w.alice.server, sizeof(w.alice.server), "%s", peer_header(m, "Security-Server", 0));
-    w.alice.ps = w.gm;
-    w.alice.ps.port = 5062;
-    phone_register_protected(&w.alice, w.alice.server, phone_security_client(&w.alice), 600000);
-    world_run(20);
-    scscf_accept(peer_take(&w.scscf, "REGISTER", NULL), &w.alice, 600000);
-    world_run(20);
-    (void)peer_take(&w.alice.us, "SIP/2.0 200", NULL);
-
-    core_invites(path, "m1");
+    phone_is_registered(&w.alice);
+    core_invites("m1");
     m = peer_take(&w.alice.us, "INVITE", &from);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     snprintf(request, sizeof(request), "%s", m);
@@ -202,7 +186,7 @@ static void a_phone_is_called(void)
              "Route: %s, <sip:192.0.2.10:5062;lr>\n"
              "From: <sip:bob@" DOMAIN ">;tag=f\nTo: <sip:alice@" DOMAIN ">;tag=t\n"
              "Call-ID: m1\nCSeq: 2 BYE\nMax-Forwards: 66\n",
-             path);
+             w.alice.path);
     world_run(30);
     CU_ASSERT_EQUAL(w.deletes, 1);
     CU_ASSERT_EQUAL(w.strs, 1);

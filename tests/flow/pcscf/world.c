@@ -348,18 +348,19 @@ void scscf_challenge(const char *request)
                 NULL);
 }
 
-void scscf_accept(const char *request, const struct phone *p, unsigned expires)
+void scscf_accept(const char *request, struct phone *p, unsigned expires)
 {
     char extra[1200];
     int n = 0;
 
+    snprintf(p->path, sizeof(p->path), "%s", peer_header(request, "Path", 0));
     if (expires)
         n = snprintf(extra, sizeof(extra), "Contact: <sip:%s@%s:31001>;expires=%u\n", p->name,
                      p->ip, expires);
     snprintf(extra + n, sizeof(extra) - (size_t)n,
              "Path: %s\nService-Route: <sip:orig@192.0.2.20:6060;lr>\n"
              "P-Associated-URI: <sip:%s@" DOMAIN ">, <tel:+100155500%s>\n",
-             peer_header(request, "Path", 0), p->name, strcmp(p->name, "bob") == 0 ? "02" : "01");
+             p->path, p->name, strcmp(p->name, "bob") == 0 ? "02" : "01");
     peer_answer(&w.scscf, &w.mw, request, "200 OK", "s", extra, NULL);
 }
 

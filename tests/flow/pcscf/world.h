@@ -18,6 +18,7 @@ struct phone {
     const char *ip, *name;     /* "192.0.2.7", "alice" */
     unsigned spi;              /* spi-c; spi-s is one more */
     char server[2048];         /* Security-Server it was sent */
+    char path[200];            /* by which the core reaches it */
     struct addr ps, pc;        /* the P-CSCF's protected ports, from there */
     unsigned cseq;
 };
@@ -64,7 +65,7 @@ const char *phone_security_client(const struct phone *p);
 /* As an S-CSCF would: 401 with keys to this REGISTER. */
 void scscf_challenge(const char *request);
 /* 200 with Service-Route and P-Associated-URI. */
-void scscf_accept(const char *request, const struct phone *p, unsigned expires);
+void scscf_accept(const char *request, struct phone *p, unsigned expires);
 /* REGISTER over the SA with this Security-Verify and Security-Client. */
 void phone_register_protected(struct phone *p, const char *verify, const char *client,
                               unsigned expires);
