@@ -39,11 +39,17 @@ static void on_response(struct sip_client *c, struct sip_msg *m, void *ctx)
 
 static void on_failed(struct sip_client *c, unsigned status, int error, void *ctx)
 {
+    (void)c, (void)status, (void)error;
+    probe_end(ctx, false);
+}
+
+/* The layer of transactions has gone first: nothing is left to be detached. */
+static void on_client_end(struct sip_client *c, void *ctx)
+{
     struct attempt *a = ctx;
 
-    (void)c, (void)status, (void)error;
+    (void)c;
     a->probe = NULL;
-    probe_end(a, false);
 }
 
 void probe_on_patience(struct loop_timer *t, void *ctx)
@@ -52,7 +58,8 @@ void probe_on_patience(struct loop_timer *t, void *ctx)
     probe_end(ctx, false);
 }
 
-static const struct sip_client_ops ops = {.on_response = on_response, .on_failed = on_failed};
+static const struct sip_client_ops ops = {
+    .on_response = on_response, .on_failed = on_failed, .on_end = on_client_end};
 
 static void put_uri(struct buf *b, const struct addr *a)
 {
