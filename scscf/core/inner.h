@@ -103,7 +103,7 @@ struct plan {
 /* Which halves run here and where they lead. False: refused with *r; status 200 is an OPTIONS to
  * ourselves. */
 bool scscf_plan_make(struct scscf *s, struct sip_msg *m, struct plan *p, struct refusal *r);
-/* False: an offer in INVITE or UPDATE has other media, or cannot be read to know. */
+/* False: a description in INVITE, PRACK or UPDATE has other media, or cannot be read to know. */
 bool scscf_media_allowed(const struct sip_msg *m, unsigned allowed);
 /* What the session description of m agrees to, into media[CDR_MEDIA_MAX]; spans into m. How many. */
 unsigned scscf_media_read(const struct sip_msg *m, struct cdr_media *media);

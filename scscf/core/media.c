@@ -20,10 +20,12 @@ static unsigned media_of(const struct sdp_media *m)
 
 bool scscf_media_allowed(const struct sip_msg *m, unsigned allowed)
 {
+    /* RFC 3262 5: once a 1xx has answered the offer of the INVITE, PRACK may bring the next. */
+    bool may_offer = m->method == SIP_INVITE || m->method == SIP_UPDATE || m->method == SIP_PRACK;
     struct span text;
     struct sdp sdp;
 
-    if (allowed == SUBSCRIBER_MEDIA_ALL || (m->method != SIP_INVITE && m->method != SIP_UPDATE))
+    if (allowed == SUBSCRIBER_MEDIA_ALL || !may_offer)
         return true;
     switch (sip_body_find(m, SPAN("application/sdp"), &text)) {
     case SIP_BODY_NONE:
