@@ -10,7 +10,7 @@
  * Threads   the loop's.
  * Never     reads configuration, logs: the program does (main.c); looks into bodies but for
  *           media: in offers of users whose profile restricts them, in answers for the record.
- * Tests     tests/flow/scscf. */
+ * Tests     tests/unit/scscf/core, tests/flow/scscf. */
 #ifndef SCSCF_CORE_CORE_H
 #define SCSCF_CORE_CORE_H
 
