@@ -79,6 +79,11 @@ uint32_t avp_read_u32(struct span value)
     return value.n == 4 ? be32((const uint8_t *)value.p) : 0;
 }
 
+bool avp_is_mandatory(const struct avp *a)
+{
+    return ((uint8_t)a->whole.p[4] & FLAG_MANDATORY) != 0;
+}
+
 /* ---- the walker ---- */
 
 static const char *check_size(enum avp_type type, size_t n)

@@ -1,27 +1,114 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Octets to typed messages. Spans point into the octets. What a message may hold more than we read
- * is skipped; more of what we read than we have room for is refused. */
+/* Octets to typed messages. Spans point into the octets. What a request may hold more than we read
+ * is skipped; more of what we read than may be there, or than we have room for, is refused. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/diameter/inner.h"
 
-/* What every reading carries: where it failed. */
+/* What every reading carries: where it failed, and the AVP that it looks at. */
 struct decoder {
-    uint32_t result;
-    const char *why;
+    struct diameter_fault fault;
+    struct span at, framed;
 };
 
-static int fail(struct decoder *d, uint32_t result, const char *why)
+static int fail(struct decoder *d, uint32_t result, struct span failed, const char *why)
 {
-    d->result = result;
-    d->why = why;
+    d->fault.result = result;
+    d->fault.why = why;
+    d->fault.failed = failed.n <= DIAMETER_FAILED_MAX ? failed : SPAN_NONE;
     return -EBADMSG;
 }
 
 static int invalid(struct decoder *d, const char *why)
 {
-    return fail(d, DIAMETER_INVALID_AVP_VALUE, why);
+    return fail(d, DIAMETER_INVALID_AVP_VALUE, d->at, why);
+}
+
+/* RFC 6733 7.1.5: an example of it, of the least length and zero. */
+static int missing(struct decoder *d, enum avp_id id, const char *why)
+{
+    struct avp_writer w = {d->fault.own, 0, sizeof(d->fault.own), false};
+
+    if (avp_defs[id].type == AVP_U32 || avp_defs[id].type == AVP_ENUM)
+        avp_put_u32(&w, id, 0);
+    else
+        avp_put(&w, id, SPAN_NONE);
+    return fail(d, DIAMETER_MISSING_AVP, span_of(w.p, w.n), why);
+}
+
+/* RFC 6733 7.1.5: Failed-AVP has all that contradict each other. */
+static int contradiction(struct decoder *d, struct span earlier, const char *why)
+{
+    struct avp_writer w = {d->fault.own, 0, sizeof(d->fault.own), false};
+
+    avp_put_raw(&w, earlier);
+    avp_put_raw(&w, d->at);
+    return fail(d, DIAMETER_CONTRADICTING_AVPS, w.overflow ? d->at : span_of(w.p, w.n), why);
+}
+
+/* ---- how often ---- */
+
+/* The AVPs of one level that were there. */
+struct seen {
+    uint64_t bits[(AVP_COUNT + 63) / 64];
+};
+
+static bool was_seen(const struct seen *s, enum avp_id id)
+{
+    return s->bits[id / 64] >> id % 64 & 1;
+}
+
+/* Of the AVPs that we read; all others of the table may be there once, at whatever level. */
+static bool may_repeat(enum avp_id id)
+{
+    static const enum avp_id many[] = {A_CLASS,
+                                       A_ROUTE_RECORD,
+                                       A_PROXY_INFO,
+                                       A_SUBSCRIPTION_ID,
+                                       A_FAILED_AVP,
+                                       A_QOS_RESOURCES,
+                                       A_FILTER_RULE,
+                                       A_FROM_SPEC,
+                                       A_TO_SPEC,
+                                       A_IP_ADDRESS,
+                                       A_IP_ADDRESS_MASK,
+                                       A_PORT,
+                                       A_FLOW_DESCRIPTION,
+                                       A_FLOWS,
+                                       A_SPECIFIC_ACTION,
+                                       A_MEDIA_COMPONENT_DESCRIPTION,
+                                       A_MEDIA_SUB_COMPONENT,
+                                       A_CODEC_DATA,
+                                       A_SUPPORTED_FEATURES,
+                                       A_VENDOR_SPECIFIC_APPLICATION_ID,
+                                       A_SUPPORTED_VENDOR_ID};
+
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        if (many[i] == id)
+            return true;
+    }
+    return id == AVP_COUNT;
+}
+
+/* The next AVP of a level of a request. 1; 0 at the end; negative: refused. */
+static int next(struct decoder *d, struct span *rest, struct seen *seen, struct avp *ret_avp)
+{
+    bool bad = false;
+
+    if (!avp_next(rest, ret_avp, &bad))
+        return bad ? invalid(d, "an AVP length that does not fit") : 0;
+    d->at = ret_avp->whole;
+    /* RFC 6733 4.1. freeDiameter refuses it as well, unless it knows the AVP and we do not. */
+    if (ret_avp->id == AVP_COUNT && avp_is_mandatory(ret_avp))
+        return fail(d, DIAMETER_AVP_UNSUPPORTED, d->at, "a mandatory AVP that nobody here reads");
+    if (may_repeat(ret_avp->id))
+        return 1;
+    /* RFC 6733 7.1.5. The last of two would count here, and the first elsewhere. */
+    if (was_seen(seen, ret_avp->id))
+        return fail(d, DIAMETER_AVP_OCCURS_TOO_MANY_TIMES, d->at, "an AVP that is there twice");
+    seen->bits[ret_avp->id / 64] |= UINT64_C(1) << ret_avp->id % 64;
+    return 1;
 }
 
 static struct diameter_u32 read_opt(const struct avp *a)
@@ -29,27 +116,26 @@ static struct diameter_u32 read_opt(const struct avp *a)
     return DIAMETER_U32(avp_read_u32(a->value));
 }
 
-static const char *const broken = "an AVP length that does not fit";
-
 /* ---- Rx ---- */
 
 static int read_rx_flow(struct decoder *d, struct span rest, struct rx_flow *f)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false, numbered = false;
+    int rc;
 
-    while (avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         switch (a.id) {
         case A_FLOW_NUMBER:
             f->number = avp_read_u32(a.value);
-            numbered = true;
             break;
         case A_FLOW_DESCRIPTION: {
             struct span *s = span_starts(a.value, SPAN("permit in ")) ? &f->in : &f->out;
 
             /* TS 29.214 5.3.26: at most one a direction. */
             if (s->p)
-                return invalid(d, "two Flow-Description of one direction");
+                return fail(d, DIAMETER_AVP_OCCURS_TOO_MANY_TIMES, d->at,
+                            "two Flow-Description of one direction");
             *s = a.value;
             break;
         }
@@ -69,14 +155,17 @@ static int read_rx_flow(struct decoder *d, struct span rest, struct rx_flow *f)
             break;
         }
     }
-    if (!numbered)
-        return fail(d, DIAMETER_MISSING_AVP, "Media-Sub-Component without Flow-Number");
-    return bad ? invalid(d, broken) : 0;
+    if (rc == 0 && !was_seen(&seen, A_FLOW_NUMBER))
+        rc = missing(d, A_FLOW_NUMBER, "Media-Sub-Component without Flow-Number");
+    return rc;
 }
 
 static int read_component_avp(struct decoder *d, const struct avp *a, struct rx_component *c)
 {
     switch (a->id) {
+    case A_MEDIA_COMPONENT_NUMBER:
+        c->number = avp_read_u32(a->value);
+        return 0;
     case A_MEDIA_SUB_COMPONENT:
         if (c->n_flows == RX_FLOWS_MAX)
             return invalid(d, "more Media-Sub-Component than we take");
@@ -101,7 +190,7 @@ static int read_component_avp(struct decoder *d, const struct avp *a, struct rx_
         return 0;
     case A_CODEC_DATA: /* TS 29.214 5.3.7: an offer and an answer */
         if (c->codec[1].p)
-            return invalid(d, "more than two Codec-Data");
+            return fail(d, DIAMETER_AVP_OCCURS_TOO_MANY_TIMES, d->at, "more than two Codec-Data");
         c->codec[c->codec[0].p ? 1 : 0] = a->value;
         return 0;
     default:
@@ -111,43 +200,49 @@ static int read_component_avp(struct decoder *d, const struct avp *a, struct rx_
 
 static int read_component(struct decoder *d, struct span rest, struct rx_component *c)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false, numbered = false;
+    int rc;
 
-    while (avp_next(&rest, &a, &bad)) {
-        if (a.id == A_MEDIA_COMPONENT_NUMBER) {
-            c->number = avp_read_u32(a.value);
-            numbered = true;
-            continue;
-        }
-        int rc = read_component_avp(d, &a, c);
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
+        rc = read_component_avp(d, &a, c);
         if (rc)
             return rc;
     }
-    if (!numbered)
-        return fail(d, DIAMETER_MISSING_AVP,
-                    "Media-Component-Description without Media-Component-Number");
-    return bad ? invalid(d, broken) : 0;
+    if (rc == 0 && !was_seen(&seen, A_MEDIA_COMPONENT_NUMBER))
+        rc = missing(d, A_MEDIA_COMPONENT_NUMBER,
+                     "Media-Component-Description without Media-Component-Number");
+    return rc;
 }
 
 static int read_subscription(struct decoder *d, struct span rest, struct rx_subscription *s)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
+    int rc;
 
-    while (avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id == A_SUBSCRIPTION_ID_TYPE)
             s->type = avp_read_u32(a.value);
         else if (a.id == A_SUBSCRIPTION_ID_DATA)
             s->data = a.value;
     }
-    return bad || !s->data.p ? invalid(d, "Subscription-Id without its data") : 0;
+    /* RFC 4006 8.46: both must be there; without the type it would pass for a number. */
+    if (rc == 0 && !was_seen(&seen, A_SUBSCRIPTION_ID_DATA))
+        rc = missing(d, A_SUBSCRIPTION_ID_DATA, "Subscription-Id without its data");
+    if (rc == 0 && !was_seen(&seen, A_SUBSCRIPTION_ID_TYPE))
+        rc = missing(d, A_SUBSCRIPTION_ID_TYPE, "Subscription-Id without its type");
+    return rc;
 }
 
 static int read_framed(struct decoder *d, const struct avp *a, struct rx_aar *r)
 {
     const uint8_t *p = (const uint8_t *)a->value.p;
 
+    /* TS 29.214 4.4.1: either one. */
+    if (d->framed.p)
+        return contradiction(d, d->framed, "Framed-IP-Address and Framed-IPv6-Prefix");
+    d->framed = d->at;
     if (a->id == A_FRAMED_IP_ADDRESS) {
         if (a->value.n != 4)
             return invalid(d, "Framed-IP-Address of another size");
@@ -208,21 +303,22 @@ static int read_aar_avp(struct decoder *d, const struct avp *a, struct rx_aar *r
 
 static int read_acceptable(struct decoder *d, struct span rest, struct rx_aaa *r)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
+    int rc;
 
-    while (avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id == A_MAX_BANDWIDTH_UL) {
             r->acceptable_ul = read_opt(&a);
         } else if (a.id == A_MAX_BANDWIDTH_DL) {
             r->acceptable_dl = read_opt(&a);
         } else if (a.id == A_MEDIA_COMPONENT_DESCRIPTION && r->n_acceptable < RX_COMPONENTS_MAX) {
-            int rc = read_component(d, a.value, &r->acceptable[r->n_acceptable++]);
+            rc = read_component(d, a.value, &r->acceptable[r->n_acceptable++]);
             if (rc)
                 return rc;
         }
     }
-    return bad ? invalid(d, broken) : 0;
+    return rc;
 }
 
 /* ---- QoS ---- */
@@ -245,20 +341,24 @@ static int read_address(struct decoder *d, struct span value, struct addr *a)
 
 static int read_mask(struct decoder *d, struct span rest, struct diameter_end *e)
 {
+    struct span whole = d->at;
+    struct seen seen = {0};
     uint32_t width = 0;
     struct avp a;
-    bool bad = false;
-    int rc = 0;
+    int rc;
 
-    while (rc == 0 && avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id == A_IP_ADDRESS)
             rc = read_address(d, a.value, &e->addr);
         else if (a.id == A_IP_BIT_MASK_WIDTH)
             width = avp_read_u32(a.value);
+        if (rc < 0)
+            break;
     }
     if (rc)
         return rc;
-    if (bad || !e->addr.family || width == 0 || width > addr_ip_len(&e->addr) * 8)
+    d->at = whole;
+    if (!e->addr.family || width == 0 || width > addr_ip_len(&e->addr) * 8)
         return invalid(d, "IP-Address-Mask that is none");
     e->bits = (uint8_t)(width == addr_ip_len(&e->addr) * 8 ? 0 : width);
     return 0;
@@ -266,11 +366,11 @@ static int read_mask(struct decoder *d, struct span rest, struct diameter_end *e
 
 static int read_spec(struct decoder *d, struct span rest, struct diameter_end *e)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
-    int rc = 0;
+    int rc;
 
-    while (rc == 0 && avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id == A_IP_ADDRESS) {
             rc = read_address(d, a.value, &e->addr);
         } else if (a.id == A_IP_ADDRESS_MASK) {
@@ -281,18 +381,20 @@ static int read_spec(struct decoder *d, struct span rest, struct diameter_end *e
             /* Skipping a restriction we do not read would widen the flow. */
             rc = invalid(d, "a classifier of a kind we do not take");
         }
+        if (rc < 0)
+            break;
     }
-    return rc ? rc : bad ? invalid(d, broken) : 0;
+    return rc;
 }
 
 static int read_classifier(struct decoder *d, struct span rest, struct qos_filter *f)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
-    int rc = 0;
+    int rc;
 
     f->flow.direction = DIAMETER_BOTH;
-    while (rc == 0 && avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         switch (a.id) {
         case A_CLASSIFIER_ID:
             f->id = a.value;
@@ -316,8 +418,10 @@ static int read_classifier(struct decoder *d, struct span rest, struct qos_filte
         default:
             break;
         }
+        if (rc < 0)
+            break;
     }
-    return rc ? rc : bad ? invalid(d, broken) : 0;
+    return rc;
 }
 
 static uint64_t read_bandwidth(struct span rest)
@@ -342,11 +446,11 @@ static uint64_t read_bandwidth(struct span rest)
 
 static int read_filter(struct decoder *d, struct span rest, struct qos_filter *f)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
-    int rc = 0;
+    int rc;
 
-    while (rc == 0 && avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id == A_CLASSIFIER)
             rc = read_classifier(d, a.value, f);
         else if (a.id == A_TREATMENT_ACTION)
@@ -355,25 +459,29 @@ static int read_filter(struct decoder *d, struct span rest, struct qos_filter *f
             f->semantics = read_opt(&a);
         else if (a.id == A_QOS_PARAMETERS)
             f->bandwidth = read_bandwidth(a.value);
+        if (rc < 0)
+            break;
     }
-    return rc ? rc : bad ? invalid(d, broken) : 0;
+    return rc;
 }
 
 static int read_resources(struct decoder *d, struct span rest, struct qos_filter *filters,
                           size_t *n)
 {
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
-    int rc = 0;
+    int rc;
 
-    while (rc == 0 && avp_next(&rest, &a, &bad)) {
+    while ((rc = next(d, &rest, &seen, &a)) > 0) {
         if (a.id != A_FILTER_RULE)
             continue;
         if (*n == QOS_FILTERS_MAX)
             return invalid(d, "more Filter-Rule than we take");
         rc = read_filter(d, a.value, &filters[(*n)++]);
+        if (rc < 0)
+            break;
     }
-    return rc ? rc : bad ? invalid(d, broken) : 0;
+    return rc;
 }
 
 static int read_qar_avp(struct decoder *d, const struct avp *a, struct qos_qar *q)
@@ -433,30 +541,51 @@ static int read_request_avp(struct decoder *d, const struct avp *a, struct diame
     return 0;
 }
 
+/* What a command must have of what we go by; its ABNF asks for more. */
+static int read_required(struct decoder *d, const struct seen *seen, enum diameter_kind kind)
+{
+    static const struct {
+        enum avp_id id;
+        enum diameter_kind kind; /* 0: any */
+        const char *why;
+    } rows[] = {{A_SESSION_ID, 0, "Session-Id is missing"},
+                {A_ORIGIN_HOST, 0, "Origin-Host is missing"},
+                {A_ORIGIN_REALM, 0, "Origin-Realm is missing"},
+                {A_AUTH_REQUEST_TYPE, DIAMETER_QA, "Auth-Request-Type is missing"},
+                {A_TERMINATION_CAUSE, DIAMETER_ST, "Termination-Cause is missing"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if ((rows[i].kind == 0 || rows[i].kind == kind) && !was_seen(seen, rows[i].id))
+            return missing(d, rows[i].id, rows[i].why);
+    }
+    return 0;
+}
+
 int diameter_decode_request(struct span message, struct diameter_request *ret_req,
-                            uint32_t *ret_result, const char **ret_why)
+                            struct diameter_fault *ret_fault)
 {
     struct diameter_head head = diameter_head_of(message);
     struct span rest = span_sub(message, DIAMETER_HEAD, message.n);
     struct decoder d = {0};
+    struct seen seen = {0};
     struct avp a;
-    bool bad = false;
     int rc;
 
     memset(ret_req, 0, sizeof(*ret_req));
     rc = diameter_kind_of(head, &ret_req->kind);
     if (rc)
-        rc = fail(&d, DIAMETER_APPLICATION_UNSUPPORTED, "a command of no application here");
+        rc = fail(&d, DIAMETER_APPLICATION_UNSUPPORTED, SPAN_NONE,
+                  "a command of no application here");
     ret_req->app = (enum diameter_app)head.app;
-    while (rc == 0 && avp_next(&rest, &a, &bad))
+    while (rc == 0 && (rc = next(&d, &rest, &seen, &a)) > 0)
         rc = read_request_avp(&d, &a, ret_req);
-    if (rc == 0 && bad)
-        rc = invalid(&d, broken);
-    if (rc == 0 && (!ret_req->session_id.n || !ret_req->origin_host.n))
-        rc = fail(&d, DIAMETER_MISSING_AVP, "Session-Id or Origin-Host is missing");
+    if (rc == 0)
+        rc = read_required(&d, &seen, ret_req->kind);
     if (rc) {
-        *ret_result = d.result;
-        *ret_why = d.why;
+        *ret_fault = d.fault;
+        /* An example of what is missing lies in the fault itself. */
+        if (d.fault.failed.p == (const char *)d.fault.own)
+            ret_fault->failed.p = (const char *)ret_fault->own;
     }
     return rc;
 }
@@ -492,6 +621,9 @@ static int read_answer_avp(struct decoder *d, const struct avp *a, struct diamet
         return 0;
     case A_ERROR_MESSAGE:
         r->error_message = a->value;
+        return 0;
+    case A_FAILED_AVP:
+        r->failed = a->value;
         return 0;
     default:
         break;

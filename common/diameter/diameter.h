@@ -28,14 +28,18 @@ enum diameter_app {
 enum {
     DIAMETER_SUCCESS = 2001,
     DIAMETER_LIMITED_SUCCESS = 2002,
+    DIAMETER_COMMAND_UNSUPPORTED = 3001,
     DIAMETER_UNABLE_TO_DELIVER = 3002,
     DIAMETER_TOO_BUSY = 3004,
     DIAMETER_APPLICATION_UNSUPPORTED = 3007,
+    DIAMETER_AVP_UNSUPPORTED = 5001,
     DIAMETER_UNKNOWN_SESSION_ID = 5002,
     DIAMETER_AUTHORIZATION_REJECTED = 5003,
     DIAMETER_INVALID_AVP_VALUE = 5004,
     DIAMETER_MISSING_AVP = 5005,
     DIAMETER_RESOURCES_EXCEEDED = 5006,
+    DIAMETER_CONTRADICTING_AVPS = 5007,
+    DIAMETER_AVP_OCCURS_TOO_MANY_TIMES = 5009,
     DIAMETER_UNABLE_TO_COMPLY = 5012,
     DIAMETER_RX_INVALID_SERVICE_INFORMATION = 5061,
     DIAMETER_RX_FILTER_RESTRICTIONS = 5062,
@@ -213,6 +217,8 @@ struct diameter_answer {
     uint32_t result;           /* Result-Code; 0 when `experimental` says it */
     uint32_t experimental;     /* Experimental-Result-Code of vendor 10415, or 0 */
     struct span error_message; /* Error-Message; may be empty */
+    struct span
+        failed; /* octets of the AVPs in Failed-AVP; the port writes it, for what it refuses */
     struct span session_id, origin_host, origin_realm; /* of a received answer */
     union {
         struct rx_aaa aaa;

@@ -276,6 +276,11 @@ int diameter_encode_answer(const struct diameter_answer *ans, const struct diame
     avp_put(&w, A_ORIGIN_HOST, names->host);
     avp_put(&w, A_ORIGIN_REALM, names->realm);
     put_text(&w, A_ERROR_MESSAGE, ans->error_message);
+    if (ans->failed.n) {
+        group = avp_open(&w, A_FAILED_AVP);
+        avp_put_raw(&w, ans->failed);
+        avp_close(&w, group);
+    }
     if (ans->kind == DIAMETER_AA) {
         put_aaa(&w, &ans->aaa);
     } else if (ans->kind == DIAMETER_QA) {

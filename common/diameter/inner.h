@@ -160,6 +160,7 @@ struct avp {
 /* Cuts the next AVP off *rest; false at the end, or with *ret_bad set. */
 bool avp_next(struct span *rest, struct avp *ret_avp, bool *ret_bad);
 uint32_t avp_read_u32(struct span value); /* 0 for a wrong size */
+bool avp_is_mandatory(const struct avp *a);
 /* The first of that kind at the top of a message; false when there is none. */
 bool diameter_top_find(struct span message, enum avp_id id, struct span *ret_value);
 
@@ -195,9 +196,19 @@ int diameter_encode_request(const struct diameter_request *req, const struct dia
 /* echo: Session-Id and Proxy-Info AVPs of the request (diameter_echo_copy). */
 int diameter_encode_answer(const struct diameter_answer *ans, const struct diameter_names *names,
                            struct span echo, uint8_t *dst, size_t cap, size_t *ret_n);
-/* -EBADMSG, with the Result-Code to answer with and why. */
+
+/* What is wrong with a request, and what to answer. */
+struct diameter_fault {
+    uint32_t result;
+    const char *why;
+    struct span
+        failed; /* for Failed-AVP: of the message, or in `own`; empty: none, or too long to repeat */
+    uint8_t own[64]; /* an example of what is missing; two that contradict each other */
+};
+enum { DIAMETER_FAILED_MAX = 4096 };
+/* -EBADMSG. */
 int diameter_decode_request(struct span message, struct diameter_request *ret_req,
-                            uint32_t *ret_result, const char **ret_why);
+                            struct diameter_fault *ret_fault);
 int diameter_decode_answer(struct span message, struct diameter_answer *ret_ans);
 /* Heap copy of what an answer repeats (RFC 6733 6.2), Session-Id first; p NULL without memory. */
 struct span diameter_echo_copy(struct span request);

@@ -75,6 +75,7 @@ const char *diameter_result_name(const struct diameter_answer *a)
         const char *name;
     } names[] = {{2001, "SUCCESS"},
                  {2002, "LIMITED_SUCCESS"},
+                 {3001, "COMMAND_UNSUPPORTED"},
                  {3002, "UNABLE_TO_DELIVER"},
                  {3004, "TOO_BUSY"},
                  {3007, "APPLICATION_UNSUPPORTED"},
@@ -84,6 +85,8 @@ const char *diameter_result_name(const struct diameter_answer *a)
                  {5004, "INVALID_AVP_VALUE"},
                  {5005, "MISSING_AVP"},
                  {5006, "RESOURCES_EXCEEDED"},
+                 {5007, "CONTRADICTING_AVPS"},
+                 {5009, "AVP_OCCURS_TOO_MANY_TIMES"},
                  {5012, "UNABLE_TO_COMPLY"},
                  {5061, "INVALID_SERVICE_INFORMATION"},
                  {5062, "FILTER_RESTRICTIONS"},
@@ -317,8 +320,8 @@ static int reply(struct diameter *d, uint64_t ref, const struct diameter_answer 
     return rc;
 }
 
-static void refuse(struct diameter *d, uint64_t ref, struct span message, uint32_t result,
-                   const char *why)
+static void refuse(struct diameter *d, uint64_t ref, struct span message,
+                   const struct diameter_fault *fault)
 {
     struct diameter_head head = diameter_head_of(message);
     struct diameter_answer *ans = calloc(1, sizeof(*ans));
@@ -326,8 +329,9 @@ static void refuse(struct diameter *d, uint64_t ref, struct span message, uint32
 
     if (ans) {
         ans->app = (enum diameter_app)head.app;
-        ans->result = result;
-        ans->error_message = span_str(why);
+        ans->result = fault->result;
+        ans->error_message = span_str(fault->why);
+        ans->failed = fault->failed;
         /* A command that is none of ours never comes here: the node answers 3001 itself. */
         if (diameter_kind_of(head, &ans->kind) == 0)
             (void)reply(d, ref, ans, echo); /* the peer will time out */
@@ -374,6 +378,10 @@ static int waiting_new(struct diameter *d, uint64_t ref, const struct diameter_r
 static void dispatch(struct diameter *d, uint64_t ref, const struct diameter_request *req,
                      struct span message)
 {
+    static const struct diameter_fault busy = {.result = DIAMETER_TOO_BUSY,
+                                               .why = "too many requests wait here"};
+    static const struct diameter_fault nobody = {.result = DIAMETER_APPLICATION_UNSUPPORTED,
+                                                 .why = "nobody here serves it"};
     struct waiting *w;
 
     for (size_t i = 0; i < d->n_services; i++) {
@@ -381,20 +389,19 @@ static void dispatch(struct diameter *d, uint64_t ref, const struct diameter_req
             continue;
         if (waiting_new(d, ref, req, message, &w)) {
             d->stats.received_busy++;
-            refuse(d, ref, message, DIAMETER_TOO_BUSY, "too many requests wait here");
+            refuse(d, ref, message, &busy);
             return;
         }
         d->services[i].on_request(d->services[i].ctx, w->handle, req);
         return;
     }
-    refuse(d, ref, message, DIAMETER_APPLICATION_UNSUPPORTED, "nobody here serves it");
+    refuse(d, ref, message, &nobody);
 }
 
 void diameter_core_request(struct diameter *d, uint64_t ref, struct span message)
 {
+    struct diameter_fault fault = {.result = DIAMETER_UNABLE_TO_COMPLY, .why = "no memory"};
     struct diameter_request *req;
-    uint32_t result = DIAMETER_UNABLE_TO_COMPLY;
-    const char *why = "no memory";
 
     d->stats.received++;
     if (diameter_raw_check(message)) { /* the node has checked: this is its fault */
@@ -402,9 +409,9 @@ void diameter_core_request(struct diameter *d, uint64_t ref, struct span message
         return;
     }
     req = malloc(sizeof(*req));
-    if (!req || diameter_decode_request(message, req, &result, &why)) {
+    if (!req || diameter_decode_request(message, req, &fault)) {
         d->stats.received_bad++;
-        refuse(d, ref, message, result, why);
+        refuse(d, ref, message, &fault);
     } else {
         dispatch(d, ref, req, message);
     }

@@ -54,12 +54,11 @@ static void request(struct span message)
 {
     static struct diameter_request req, again;
     static uint8_t octets[DIAMETER_MESSAGE_MAX];
-    uint32_t result = 0;
-    const char *why = NULL;
+    struct diameter_fault fault = {0};
     size_t n = 0;
 
-    if (diameter_decode_request(message, &req, &result, &why) != 0) {
-        if (!result || !why)
+    if (diameter_decode_request(message, &req, &fault) != 0) {
+        if (!fault.result || !fault.why)
             abort();
         return;
     }
@@ -67,7 +66,7 @@ static void request(struct span message)
     if (diameter_encode_request(&req, &names, octets, sizeof(octets), &n) != 0)
         return; /* an order of AVPs that takes more room */
     if (diameter_raw_check(span_of(octets, n)) != NULL ||
-        diameter_decode_request(span_of(octets, n), &again, &result, &why) != 0 ||
+        diameter_decode_request(span_of(octets, n), &again, &fault) != 0 ||
         !span_eq(req.session_id, again.session_id) ||
         (req.kind == DIAMETER_AA && req.aar.n_components != again.aar.n_components) ||
         (req.kind == DIAMETER_QA && req.qar.n_filters != again.qar.n_filters))
