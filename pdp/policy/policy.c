@@ -305,6 +305,21 @@ static struct terms terms_of(const struct policy *p, const struct rx_aar *aar)
     return t;
 }
 
+/* TS 29.214 5.3.17: a number is one m= line's. Of two that say different things one would be granted for the other. */
+static bool numbers_differ(const struct rx_aar *aar, struct policy_decision *d)
+{
+    for (size_t i = 0; i < aar->n_components; i++) {
+        uint32_t number = aar->components[i].number;
+
+        for (size_t k = 0; k < i && number != 0; k++) {
+            if (aar->components[k].number == number)
+                return refuse(d, DIAMETER_RX_INVALID_SERVICE_INFORMATION,
+                              "m= line %u is described twice", number);
+        }
+    }
+    return true;
+}
+
 static bool session_allowed(const struct terms *t, const struct rx_aar *aar,
                             struct policy_decision *d)
 {
@@ -336,6 +351,8 @@ void policy_decide(const struct policy *p, const struct rx_aar *aar,
     *d = (struct policy_decision){.result = DIAMETER_SUCCESS};
     for (size_t i = 0; i < aar->n_components; i++)
         components += aar->components[i].number != 0;
+    if (!numbers_differ(aar, d))
+        return;
     if (t.barred && !t.emergency) {
         refuse(d, DIAMETER_RX_SERVICE_NOT_AUTHORIZED, "the subscriber is barred from media");
         return;
