@@ -395,7 +395,7 @@ static void on_request(void *ctx, struct handle request, const struct diameter_r
     else if (req->kind == DIAMETER_ST)
         on_str(q, request, req);
     else
-        answer_result(q, request, DIAMETER_UNABLE_TO_COMPLY);
+        answer_result(q, request, DIAMETER_COMMAND_UNSUPPORTED);
 }
 
 /* ---- life ---- */

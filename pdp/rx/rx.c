@@ -131,9 +131,7 @@ static uint32_t result_of(int rc)
         return DIAMETER_RESOURCES_EXCEEDED;
     case -EBUSY:
         return DIAMETER_TOO_BUSY;
-    case -ENAMETOOLONG:
-        return DIAMETER_INVALID_AVP_VALUE;
-    default:
+    default: /* a name longer than ours is no invalid value: 5004 would have to show it in Failed-AVP */
         return DIAMETER_UNABLE_TO_COMPLY;
     }
 }
@@ -265,7 +263,7 @@ static void on_request(void *ctx, struct handle request, const struct diameter_r
     else if (req->kind == DIAMETER_ST)
         on_str(rx, request, req);
     else
-        answer_result(rx, request, DIAMETER_UNABLE_TO_COMPLY, "a PDP takes AAR and STR");
+        answer_result(rx, request, DIAMETER_COMMAND_UNSUPPORTED, "a PDP takes AAR and STR");
 }
 
 /* ---- ASR ---- */
