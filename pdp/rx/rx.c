@@ -198,10 +198,16 @@ static void on_aar(struct rx *rx, struct handle request, const struct diameter_r
                                  .n_flows = d->n_flows,
                                  .flows = d->flows};
     if (is_only_asked(g, &terms)) {
-        answer_grant(rx, request, g);
-        free(d);
-        free(q);
-        return;
+        if (grants_find_hash(rx->grants, g->hash)) {
+            answer_grant(rx, request, g);
+            free(d);
+            free(q);
+            return;
+        }
+        /* Not on the disk yet: as it stands, once more, and answered behind that. */
+        terms.final = g->final;
+        terms.n_flows = g->n_flows;
+        terms.flows = g->flows;
     }
     *q = (struct question){.rx = rx, .request = request, .event = g ? RX_CHANGED : RX_GRANTED};
     list_add_tail(&rx->questions, &q->item);
