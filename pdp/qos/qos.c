@@ -305,11 +305,11 @@ static int bind_edge(struct qos *q, struct grant *g, const struct diameter_reque
     if (there) /* of another token: one session, one token */
         return -EEXIST;
     old = g->qos_session[0] ? session_find(q, span_str(g->qos_session)) : NULL;
-    if (old && old->grant == g)
-        session_free(old);
     rc = grant_bind(g, req->session_id, req->origin_host, req->origin_realm);
     if (rc == -ENAMETOOLONG || rc == -EINVAL)
-        return rc;
+        return rc; /* who has the token keeps it */
+    if (old && old->grant == g)
+        session_free(old);
     /* Any other failure: not on the disk. A restart forgets who used the token, nothing more. */
     return session_new(q, g);
 }
