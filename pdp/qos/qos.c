@@ -342,12 +342,14 @@ static void on_qar(struct qos *q, struct handle request, const struct diameter_r
     }
     q->stats.verdict[v]++;
     if (v == QOS_GRANTED) {
-        int64_t left = g->end - loop_wall(q->loop) / 1000000;
+        int64_t end = g->end - loop_wall(q->loop) / 1000000;
+        uint32_t left = end > 1 ? (uint32_t)end : 1, lifetime = q->options.lifetime;
 
         r->ans.result = DIAMETER_SUCCESS;
-        r->ans.qaa.lifetime = DIAMETER_U32(q->options.lifetime);
+        /* RFC 6733 8.13: never longer than the session. */
+        r->ans.qaa.lifetime = DIAMETER_U32(lifetime < left ? lifetime : left);
         r->ans.qaa.grace = DIAMETER_U32(q->options.grace);
-        r->ans.qaa.session_timeout = DIAMETER_U32(left > 1 ? (uint32_t)left : 1);
+        r->ans.qaa.session_timeout = DIAMETER_U32(left);
     } else {
         memset(&r->ans.qaa, 0, sizeof(r->ans.qaa));
         r->ans.result = DIAMETER_AUTHORIZATION_REJECTED;
