@@ -11,7 +11,7 @@
  * Errors    each refusal is 5003 (AUTHORIZATION_REJECTED) with a sentence, counted by reason.
  * Never     answers with more than was asked or more than was granted; looks at a token's claims
  *           when a grant has its hash.
- * Tests     tests/flow/pdp. */
+ * Tests     tests/unit/pdp/qos, tests/flow/pdp. */
 #ifndef PDP_QOS_QOS_H
 #define PDP_QOS_QOS_H
 

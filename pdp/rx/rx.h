@@ -7,7 +7,7 @@
  * In, out   the Diameter port. An AAR is answered when its grant is on the disk.
  * Errors    each refusal is a result code with a sentence, told to on_event as well.
  * Never     cuts a session because an update was refused (TS 29.214 4.4.2: what was, stays).
- * Tests     tests/flow/pdp. */
+ * Tests     tests/unit/pdp/rx, tests/flow/pdp. */
 #ifndef PDP_RX_RX_H
 #define PDP_RX_RX_H
 
