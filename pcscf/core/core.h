@@ -8,7 +8,7 @@
  *           PDP. IPsec, Diameter, network and loop are ports that it is given.
  * Threads   the loop's.
  * Never     reads configuration files, logs: the program does (main.c).
- * Tests     tests/flow. */
+ * Tests     tests/unit/pcscf/core, tests/flow. */
 #ifndef PCSCF_CORE_CORE_H
 #define PCSCF_CORE_CORE_H
 
