@@ -269,15 +269,16 @@ static enum qos_verdict find_grant(struct qos *q, const struct diameter_request 
     struct grant *g;
     int rc;
 
-    if (!req->qar.token.n || token_of_octets(req->qar.token, &token)) {
-        *ret_detail = "no RFC 3520 element in QoS-Authorization-Data";
+    *ret_detail = "no RFC 3520 element in QoS-Authorization-Data";
+    if (!req->qar.token.n || token_of_octets(req->qar.token, &token))
         return QOS_NO_TOKEN;
-    }
     token_hash(&token, hash);
     secret_wipe(&token);
     g = grants_find_hash(q->grants, hash);
     if (!g) {
         rc = grants_judge(q->grants, req->qar.token);
+        if (rc == -EBADMSG)
+            return QOS_NO_TOKEN;
         *ret_detail = rc == 0 ? "the token is no longer valid" : "no key of ours made this token";
         return rc == 0 ? QOS_UNKNOWN : QOS_FORGED;
     }
