@@ -181,8 +181,9 @@ int gate_authorize(struct gate *gate, struct span octets,
     uint8_t hash[TOKEN_HASH_LEN];
     int rc;
 
-    if (gate->asking)
+    if (gate->asking && gate->done)
         return -EBUSY;
+    gate_renewal_drop(gate);
     gate->done = done;
     gate->done_ctx = ctx;
     if (!gate_has_flows(gate)) {

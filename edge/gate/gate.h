@@ -96,7 +96,7 @@ int gate_set_flows(struct gate *gate, const struct gate_flow *flows, size_t n);
 
 /* Asks the PDP about the flows. done is called once, never from within, unless the gate ends first.
  * A token that was granted and covers the flows as they are is not asked about again. -EBUSY while a
- * question is under way. */
+ * question of the caller's is under way; a renewal gives way. */
 int gate_authorize(struct gate *gate, struct span token,
                    void (*done)(void *ctx, enum gate_verdict verdict, const char *detail),
                    void *ctx);

@@ -75,6 +75,8 @@ void gate_grant_drop(struct gate *gate);
 void gate_verdict(struct gate *gate, enum gate_verdict v, const char *detail);
 /* QAR with gate->token. Negative errno: nothing was sent. */
 int gate_ask(struct gate *gate);
+/* A question of our own under way gives way to one that somebody waits for. */
+void gate_renewal_drop(struct gate *gate);
 void gate_on_renew(struct loop_timer *t, void *ctx);
 void gate_on_expire(struct loop_timer *t, void *ctx);
 /* ASR, RAR. */

@@ -240,6 +240,16 @@ int gate_ask(struct gate *gate)
     return rc;
 }
 
+void gate_renewal_drop(struct gate *gate)
+{
+    if (!gate->asking)
+        return;
+    diameter_cancel(gate->of->diameter, gate->call);
+    gate->call = (struct handle){0};
+    gate->asking = false;
+    loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN); /* unless the next answer grants */
+}
+
 void gate_on_renew(struct loop_timer *t, void *ctx)
 {
     struct gate *gate = ctx;

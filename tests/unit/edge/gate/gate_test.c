@@ -485,6 +485,41 @@ static void lifetimes(void)
     finish();
 }
 
+static void a_renewal_gives_way(void)
+{
+    begin(GATE_ASK_PDP);
+    at_pdp.lifetime = 10;
+    at_pdp.grace = 5;
+    raise_all();
+    at_pdp.hold = true;
+    sim_run(sim, 7600 * MSEC);
+    CU_ASSERT_EQUAL(at_pdp.qar, 2);
+    /* What the grant covers needs no question; the renewal comes again. */
+    authorize(&token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_TRUE(told == 2 && said == GATE_GRANTED && at_pdp.qar == 2);
+    pdp_answer(NULL, at_pdp.last); /* too late, and without flows */
+    at_pdp.hold = false;
+    sim_run(sim, 30 * SEC);
+    CU_ASSERT_TRUE(up(0) && up(1) && lost == 0 && told == 2);
+    finish();
+
+    begin(GATE_ASK_PDP);
+    at_pdp.lifetime = 10;
+    at_pdp.grace = 5;
+    raise_all();
+    at_pdp.hold = true;
+    sim_run(sim, 7600 * MSEC);
+    at_pdp.hold = false;
+    authorize(&other_token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_TRUE(told == 2 && said == GATE_GRANTED);
+    CU_ASSERT_TRUE(up(0) && up(1));
+    sim_run(sim, 30 * SEC); /* and is renewed as ever */
+    CU_ASSERT_TRUE(up(0) && up(1) && lost == 0 && told == 2);
+    finish();
+}
+
 static void open_mode(void)
 {
     begin(GATE_OPEN);
@@ -516,5 +551,6 @@ TEST_MAIN("edge/gate",
           {"a changed flow is down until it is authorized", changed_flows},
           {"ASR from the PDP lowers the gates, from another node it does not", aborted},
           {"a grant is renewed at its lifetime and falls when it expires", lifetimes},
+          {"a renewal gives way to who waits for an answer", a_renewal_gives_way},
           {"without a PDP every flow is up", open_mode},
           {"sessions and flows are bounded", bounded})
