@@ -75,15 +75,16 @@ static void drain(struct daemon *d, void *role)
     OBS_LOG(daemon_log(d), OBS_INFO, "drains", OBS_TEXT("word", role));
 }
 
+static unsigned looks;
+
 static bool is_idle(const void *role)
 {
-    static unsigned looks;
     return strcmp(role, "idle late") == 0 ? ++looks == 3 : strcmp(role, "never idle") != 0;
 }
 
 static void stop(struct daemon *d, void *role)
 {
-    (void)d;
+    OBS_LOG(daemon_log(d), OBS_INFO, "stops", OBS_UINT("looks", looks));
     free(role);
 }
 
@@ -257,6 +258,7 @@ static void it_ends_once_what_runs_is_finished(void)
     CU_ASSERT_EQUAL(ended(&r), 0);
     ASSERT_HEARD(&r, "\"event\":\"drains\",\"word\":\"idle late\"");
     CU_ASSERT_PTR_NULL(strstr(r.text, "drain.limit"));
+    ASSERT_HEARD(&r, "\"event\":\"stops\",\"looks\":3");
 }
 
 static void a_second_signal_cuts_the_drain_short(void)

@@ -71,9 +71,12 @@ static void long_timers_share_wake_ups_and_are_late_by_little(void)
     loop_free(loop);
 }
 
+static const struct loop_task *stopped_by;
+
 static void stop_task(struct loop_task *t, void *ctx)
 {
-    (void)t, (void)ctx;
+    CU_ASSERT_PTR_EQUAL(ctx, t);
+    stopped_by = t;
     loop_stop(loop);
 }
 
@@ -82,9 +85,10 @@ static void a_task_runs_without_any_other_event(void)
     struct loop_task t;
 
     begin();
-    loop_task_init(&t, stop_task, NULL);
+    loop_task_init(&t, stop_task, &t);
     loop_defer(loop, &t);
     loop_run(loop);
+    CU_ASSERT_PTR_EQUAL(stopped_by, &t);
     loop_free(loop);
 }
 
