@@ -363,6 +363,7 @@ static void a_second_one_does_not_start_beside_the_first(void)
     if (pid == 0) {
         char *argv[] = {name_arg, config_arg, r.config, socket_arg, r.socket, NULL};
         (void)fclose(stderr);
+        (void)alarm(20); /* should it start after all */
         _exit(daemon_main(&role, 5, argv));
     }
     int state = 0;
