@@ -99,3 +99,42 @@ void edge_check_options(const struct conf *conf, struct conf_report *report)
         conf_fault(conf, report, "ng.address", "Take a port outside the range, or another address.",
                    "ng.address is one of the media ports");
 }
+
+void edge_settings(const struct edge_config *c, struct edge_settings *ret_settings)
+{
+    struct edge_settings s = {
+        .relay = {.workers = (unsigned)c->workers,
+                  .coalesce_us = (unsigned)c->coalesce,
+                  .receive_buffer = (int)c->receive_buffer},
+        .gates = {.mode = (enum gate_mode)c->authorization,
+                  .timeout = c->pdp_timeout,
+                  .burst = c->burst,
+                  .limit = (unsigned)c->sessions},
+        .control = {.sessions = (unsigned)c->sessions,
+                    .linger = c->linger,
+                    .silence = c->silence,
+                    .hold = c->hold,
+                    .unauthorized = c->unauthorized},
+        .ng = {.local = c->ng,
+               .allow = c->ng_allow.v,
+               .n_allow = c->ng_allow.n,
+               .remember = c->ng_remember,
+               .limit = 16384},
+    };
+
+    for (unsigned i = 0; i < CONTROL_SIDES; i++) {
+        s.control.side[i].ip = c->address[i];
+        s.control.side[i].first_port = c->ports.first;
+        s.control.side[i].last_port = c->ports.last;
+        s.control.side[i].source = (enum relay_source)c->source[i];
+        s.control.side[i].tos = (uint8_t)(c->dscp[i] << 2);
+    }
+    /* Two sides on one address share its ports: half each. */
+    if (addr_ip_eq(&c->address[0], &c->address[1])) {
+        uint16_t middle = (uint16_t)((c->ports.first + c->ports.last) / 2u);
+
+        s.control.side[0].last_port = middle;
+        s.control.side[1].first_port = (uint16_t)(middle + 1);
+    }
+    *ret_settings = s;
+}

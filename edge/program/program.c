@@ -93,10 +93,6 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
 
 static int open_relay(struct program *p, struct daemon_finding *f)
 {
-    const struct edge_config *c = p->config;
-    struct relay_options o = {.workers = (unsigned)c->workers,
-                              .coalesce_us = (unsigned)c->coalesce,
-                              .receive_buffer = (int)c->receive_buffer};
     struct rlimit limit;
     int rc;
 
@@ -105,70 +101,41 @@ static int open_relay(struct program *p, struct daemon_finding *f)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    rc = relay_new(daemon_loop(p->daemon), &o, &p->relay);
+    rc = relay_new(daemon_loop(p->daemon), &p->settings.relay, &p->relay);
     if (rc != 0)
         daemon_find(f, "Look at the limits of threads and open files.",
-                    "%u packet workers cannot be started: %s", o.workers, strerror(-rc));
+                    "%u packet workers cannot be started: %s", p->settings.relay.workers,
+                    strerror(-rc));
     return rc;
 }
 
 static int open_gates(struct program *p)
 {
-    const struct edge_config *c = p->config;
-    struct gates_options o = {.mode = (enum gate_mode)c->authorization,
-                              .timeout = c->pdp_timeout,
-                              .burst = c->burst,
-                              .limit = (unsigned)c->sessions};
-
     return gates_new(daemon_loop(p->daemon), p->diameter, daemon_rnd(p->daemon),
-                     relay_port_of(p->relay), &o, &control_gates_ops, &p->gates);
+                     relay_port_of(p->relay), &p->settings.gates, &control_gates_ops, &p->gates);
 }
 
 static int open_control(struct program *p)
 {
-    const struct edge_config *c = p->config;
     static const struct control_ops ops = {.on_event = report_event};
-    struct control_options o = {.sessions = (unsigned)c->sessions,
-                                .linger = c->linger,
-                                .silence = c->silence,
-                                .hold = c->hold,
-                                .unauthorized = c->unauthorized};
 
-    for (unsigned i = 0; i < CONTROL_SIDES; i++) {
-        o.side[i].ip = c->address[i];
-        o.side[i].first_port = c->ports.first;
-        o.side[i].last_port = c->ports.last;
-        o.side[i].source = (enum relay_source)c->source[i];
-        o.side[i].tos = (uint8_t)(c->dscp[i] << 2);
-    }
-    /* Two sides on one address share its ports: half each. */
-    if (addr_ip_eq(&c->address[0], &c->address[1])) {
-        uint16_t middle = (uint16_t)((c->ports.first + c->ports.last) / 2u);
-
-        o.side[0].last_port = middle;
-        o.side[1].first_port = (uint16_t)(middle + 1);
-    }
     return control_new(daemon_loop(p->daemon), daemon_rnd(p->daemon), relay_port_of(p->relay),
-                       p->gates, &o, &ops, p, &p->control);
+                       p->gates, &p->settings.control, &ops, p, &p->control);
 }
 
 static int open_ng(struct program *p, struct daemon_finding *f)
 {
-    const struct edge_config *c = p->config;
-    struct ng_options o = {.local = c->ng,
-                           .allow = c->ng_allow.v,
-                           .n_allow = c->ng_allow.n,
-                           .remember = c->ng_remember,
-                           .limit = 16384};
+    const struct addr *local = &p->settings.ng.local;
     char text[ADDR_TEXT_MAX];
     int rc;
 
-    rc = ng_server_new(p->net, daemon_rnd(p->daemon), &o, control_on_ng, p->control, &p->ng);
+    rc = ng_server_new(p->net, daemon_rnd(p->daemon), &p->settings.ng, control_on_ng, p->control,
+                       &p->ng);
     if (rc != 0)
         daemon_find(f,
                     rc == -EADDRINUSE ? "Stop the program that has the port, or change ng.address."
                                       : "Give ng.address an address of this machine.",
-                    "the control port %s cannot be opened: %s", addr_text(&c->ng, text),
+                    "the control port %s cannot be opened: %s", addr_text(local, text),
                     strerror(-rc));
     return rc;
 }
@@ -196,6 +163,7 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
         return -ENOMEM;
     p->daemon = d;
     p->config = daemon_config(d);
+    edge_settings(p->config, &p->settings);
     rc = osipmem_init();
     if (rc == 0)
         rc = net_new(daemon_loop(d), &p->net);

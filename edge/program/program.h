@@ -38,9 +38,19 @@ struct edge_config {
 extern const struct conf_table edge_options;
 void edge_check_options(const struct conf *c, struct conf_report *report);
 
+/* What the rooms get of it. */
+struct edge_settings {
+    struct relay_options relay;
+    struct gates_options gates;
+    struct control_options control;
+    struct ng_options ng;
+};
+void edge_settings(const struct edge_config *c, struct edge_settings *ret_settings);
+
 struct program {
     struct daemon *daemon;
     const struct edge_config *config;
+    struct edge_settings settings;
     struct net *net;
     struct diameter *diameter; /* NULL without a PDP */
     struct relay *relay;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "pcscf/program/program.h"
 
+#include <stdio.h>
+
 static const char *const failure_names[] = {"reject", "allow", NULL};
 static const char *const timer_names[] = {"rfc3261", "3gpp", NULL};
 
@@ -133,4 +135,49 @@ void pcscf_check_options(const struct conf *conf, struct conf_report *report)
         conf_fault(conf, report, "security.require_ipsec",
                    "Set security.ipsec: true, or security.require_ipsec: false.",
                    "IPsec is required of phones but switched off here");
+}
+
+void pcscf_settings(const struct pcscf_config *c, const struct ipsec_health *health,
+                    struct core_options *ret_options)
+{
+    struct core_options o = (struct core_options){
+        .gm = c->gm,
+        .mw = c->mw,
+        .mw_allow = c->mw_allow.v,
+        .n_mw_allow = c->mw_allow.n,
+        .port_ps = (uint16_t)c->port_ps,
+        .port_pc = c->port_pc.first,
+        .n_pc = (unsigned)(c->port_pc.last - c->port_pc.first + 1),
+        .tcp = c->gm_tcp,
+        .phone_timers = c->timers == 1 ? SIP_TIMERS_UE : SIP_TIMERS_RFC,
+        .transport = sip_transport_options_default,
+        .layer = sip_layer_options_default,
+        .phones = (unsigned)c->phones,
+        .access = {.rate = (unsigned)c->rate,
+                   .burst = (unsigned)c->burst,
+                   .sources = 65536,
+                   .message_max = c->message_max},
+        .registration = {.require_ipsec = c->require_ipsec,
+                         .pending = (unsigned)(c->pending / SEC),
+                         .slack = (unsigned)(c->slack / SEC),
+                         .linger = (unsigned)(c->linger / SEC),
+                         .visited = span_str(c->realm),
+                         .core = span_str(c->core)},
+        .session = {.legs = (unsigned)c->calls,
+                    .on_media_failure = c->edge_failure ? SESSION_ALLOW : SESSION_REJECT,
+                    .on_pdp_failure = c->pdp_failure ? SESSION_ALLOW : SESSION_REJECT,
+                    .on_route_mismatch = c->route_check ? SESSION_REJECT : SESSION_ALLOW},
+        .media = {.local = c->mw,
+                  .retry = c->edge_retry,
+                  .timeout = c->edge_timeout,
+                  .limit = 4096},
+        .authorize = {.timeout = c->pdp_timeout, .application = span_str(c->application)},
+    };
+    o.media.local.port = 0;
+    if (c->media)
+        o.media.edge = c->edge;
+    if (health)
+        o.registration.algorithms = secagree_policy_default(c->legacy, health->algs, health->ealgs);
+    snprintf(o.ioi, sizeof(o.ioi), "%s", c->realm);
+    *ret_options = o;
 }

@@ -172,53 +172,6 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
                                &p->diameter, f);
 }
 
-static void core_settings(const struct program *p, struct core_options *o)
-{
-    const struct pcscf_config *c = p->config;
-    const struct ipsec_health *health = p->charon ? ipsec_health(&p->ipsec) : NULL;
-
-    *o = (struct core_options){
-        .gm = c->gm,
-        .mw = c->mw,
-        .mw_allow = c->mw_allow.v,
-        .n_mw_allow = c->mw_allow.n,
-        .port_ps = (uint16_t)c->port_ps,
-        .port_pc = c->port_pc.first,
-        .n_pc = (unsigned)(c->port_pc.last - c->port_pc.first + 1),
-        .tcp = c->gm_tcp,
-        .phone_timers = c->timers == 1 ? SIP_TIMERS_UE : SIP_TIMERS_RFC,
-        .transport = sip_transport_options_default,
-        .layer = sip_layer_options_default,
-        .phones = (unsigned)c->phones,
-        .access = {.rate = (unsigned)c->rate,
-                   .burst = (unsigned)c->burst,
-                   .sources = 65536,
-                   .message_max = c->message_max},
-        .registration = {.require_ipsec = c->require_ipsec,
-                         .pending = (unsigned)(c->pending / SEC),
-                         .slack = (unsigned)(c->slack / SEC),
-                         .linger = (unsigned)(c->linger / SEC),
-                         .visited = span_str(c->realm),
-                         .core = span_str(c->core)},
-        .session = {.legs = (unsigned)c->calls,
-                    .on_media_failure = c->edge_failure ? SESSION_ALLOW : SESSION_REJECT,
-                    .on_pdp_failure = c->pdp_failure ? SESSION_ALLOW : SESSION_REJECT,
-                    .on_route_mismatch = c->route_check ? SESSION_REJECT : SESSION_ALLOW},
-        .media = {.local = c->mw,
-                  .retry = c->edge_retry,
-                  .timeout = c->edge_timeout,
-                  .limit = 4096},
-        .authorize = {.timeout = c->pdp_timeout, .application = span_str(c->application)},
-    };
-    o->media.local.port = 0;
-    if (c->media)
-        o->media.edge = c->edge;
-    if (health)
-        o->registration.algorithms =
-            secagree_policy_default(c->legacy, health->algs, health->ealgs);
-    snprintf(o->ioi, sizeof(o->ioi), "%s", c->realm);
-}
-
 static int open_core(struct program *p, struct daemon_finding *f)
 {
     struct core_env env = {.loop = daemon_loop(p->daemon),
@@ -235,7 +188,7 @@ static int open_core(struct program *p, struct daemon_finding *f)
     struct core_options options;
     int rc;
 
-    core_settings(p, &options);
+    pcscf_settings(p->config, p->charon ? ipsec_health(&p->ipsec) : NULL, &options);
     rc = core_new(&env, &options, &p->core, p->failed_port);
     if (rc != 0)
         daemon_find(f,

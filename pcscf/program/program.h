@@ -52,6 +52,9 @@ extern const struct conf_option pcscf_options[PCSCF_OPTIONS_N];
         pcscf_options, PCSCF_OPTIONS_N, sizeof(struct pcscf_config)                                \
     }
 void pcscf_check_options(const struct conf *c, struct conf_report *report);
+/* What the core gets of it; health: of the kernel's IPsec, NULL without. */
+void pcscf_settings(const struct pcscf_config *c, const struct ipsec_health *health,
+                    struct core_options *ret_options);
 
 struct program {
     struct daemon *daemon;
