@@ -86,14 +86,27 @@ static const struct conf_option options[] = {
 
 const struct conf_table edge_options = {options, ARRAY_LEN(options), sizeof(struct edge_config)};
 
+/* Has the range a port pair for RTP and RTCP? */
+static bool has_pair(unsigned first, unsigned last)
+{
+    return first + first % 2 + 1 <= last;
+}
+
 void edge_check_options(const struct conf *conf, struct conf_report *report)
 {
+    static const char range[] = "Give a range such as 30000-39999.";
     const struct edge_config *c = conf_values(conf, 0);
-    unsigned first = c->ports.first + c->ports.first % 2u;
+    struct edge_settings s;
 
-    if (first + 1 > c->ports.last)
-        conf_fault(conf, report, "ports", "Give a range such as 30000-39999.",
+    edge_settings(c, &s);
+    if (!has_pair(c->ports.first, c->ports.last))
+        conf_fault(conf, report, "ports", range,
                    "there is no even port with its odd neighbour in it");
+    else if (!has_pair(s.control.side[0].first_port, s.control.side[0].last_port) ||
+             !has_pair(s.control.side[1].first_port, s.control.side[1].last_port))
+        conf_fault(conf, report, "ports", range,
+                   "access.address and core.address are the same and have half of it each: there "
+                   "is no even port with its odd neighbour in a half");
     if (c->ng.port >= c->ports.first && c->ng.port <= c->ports.last &&
         (addr_ip_eq(&c->ng, &c->address[0]) || addr_ip_eq(&c->ng, &c->address[1])))
         conf_fault(conf, report, "ng.address", "Take a port outside the range, or another address.",
