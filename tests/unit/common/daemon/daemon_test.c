@@ -252,7 +252,7 @@ static void it_starts_answers_and_ends(void)
 static void it_ends_once_what_runs_is_finished(void)
 {
     struct run r;
-    launch(&r, "word: idle late\ndaemon.drain_time: 1 h\n", NULL);
+    launch(&r, "word: idle late\ndaemon.drain_time: 10 s\n", NULL);
     ASSERT_HEARD(&r, "\"event\":\"ready\"");
     (void)kill(r.pid, SIGTERM);
     CU_ASSERT_EQUAL(ended(&r), 0);
