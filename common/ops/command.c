@@ -183,6 +183,17 @@ void ops_ok(struct ops_request *rq, json_t *result)
     free(text);
 }
 
+/* What was cut inside a character is no UTF-8 any more, and could not be told. */
+static void make_text(char *s)
+{
+    json_t *is_text = json_string(s);
+
+    for (; !is_text && *s; s++)
+        if ((unsigned char)*s >= 0x80)
+            *s = '?';
+    json_decref(is_text);
+}
+
 static void refuse(struct ops_request *rq, bool wrong_use, const char *remedy, const char *fmt,
                    va_list ap) __attribute__((format(printf, 4, 0)));
 static void refuse(struct ops_request *rq, bool wrong_use, const char *remedy, const char *fmt,
@@ -191,6 +202,7 @@ static void refuse(struct ops_request *rq, bool wrong_use, const char *remedy, c
     char error[512], line[ANSWER_MAX];
     struct buf b = BUF_ON(line);
     (void)vsnprintf(error, sizeof(error), fmt, ap); /* cut when it is too long */
+    make_text(error);
     ops_refusal(&b, error, remedy ? remedy : "", wrong_use);
     request_end(rq,
                 b.overflow ? SPAN("{\"ok\":false,\"error\":\"?\",\"remedy\":\"\"}") : buf_span(&b));
