@@ -108,6 +108,13 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
      .help = "Keep the messages of the latest calls for imsctl ladder."},
 };
 
+static bool is_towards_phones(const struct pcscf_config *c, uint16_t port)
+{
+    return port == c->gm.port ||
+           (c->ipsec &&
+            (port == c->port_ps || (port >= c->port_pc.first && port <= c->port_pc.last)));
+}
+
 void pcscf_check_options(const struct conf *conf, struct conf_report *report)
 {
     const struct pcscf_config *c = conf_values(conf, 0);
@@ -125,9 +132,9 @@ void pcscf_check_options(const struct conf *conf, struct conf_report *report)
     if (c->gm.port >= c->port_pc.first && c->gm.port <= c->port_pc.last)
         conf_fault(conf, report, "gm.port_pc", "Leave the port of gm.address out.",
                    "gm.port_pc holds the port of gm.address");
-    if (addr_eq(&c->gm, &c->mw))
+    if (addr_ip_eq(&c->gm, &c->mw) && is_towards_phones(c, c->mw.port))
         conf_fault(conf, report, "mw.address", "Give it a port or an address of its own.",
-                   "mw.address is the same as gm.address");
+                   "mw.address is one of the ports towards phones");
     if (c->core[0] && (sip_uri_split(span_str(c->core), &uri) != 0 || uri.scheme != SIP_SCHEME_SIP))
         conf_fault(conf, report, "mw.core", "Write sip:HOST:PORT, or \"\" for DNS.",
                    "mw.core: '%.100s' is not a SIP URI", c->core);
