@@ -210,16 +210,16 @@ static struct span party(const struct program *p, char *room, size_t size,
                          const struct sip_flow *flow)
 {
     bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
-    struct span ip;
     char text[ADDR_TEXT_MAX];
     struct buf b = {room, 0, size, false};
     struct sip_uri uri;
+    struct addr named;
 
-    ip = span_str(addr_ip_text(&flow->remote, text));
-    if (core && sip_uri_split(span_str(p->config->core), &uri) == 0 && span_eq(uri.host, ip))
+    if (core && sip_uri_split(span_str(p->config->core), &uri) == 0 &&
+        addr_parse_ip(uri.host, 0, &named) == 0 && addr_ip_eq(&named, &flow->remote))
         return SPAN("scscf");
     buf_puts(&b, core ? "core " : "phone ");
-    buf_put(&b, ip);
+    buf_puts(&b, addr_ip_text(&flow->remote, text));
     return buf_span(&b);
 }
 
