@@ -86,17 +86,17 @@ static void put_call(const struct session_view *v, void *ctx)
     uint64_t now = loop_now(daemon_loop(t->program->daemon));
 
     (void)json_array_append_new(
-        t->rows,
-        json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:b, s:b, s:s}", "icid", v->icid, "call_id",
-                  text(v->call_id), "side", v->originating ? "originating" : "terminating", "impi",
-                  text(span_str(v->impi)), "state",
-                  v->ended      ? "ending"
-                  : v->answered ? "answered"
-                                : "ringing",
-                  "seconds",
-                  (json_int_t)((now - (v->answered ? v->answered_at : v->started)) / SEC), "token",
-                  (int)v->token, "gate", (int)v->gate_up, "edge_call",
-                  v->anchored ? v->edge_call : ""));
+        t->rows, json_pack("{s:o, s:o, s:s, s:o, s:s, s:I, s:b, s:b, s:s}", "icid",
+                           text(span_str(v->icid)), "call_id", text(v->call_id), "side",
+                           v->originating ? "originating" : "terminating", "impi",
+                           text(span_str(v->impi)), "state",
+                           v->ended      ? "ending"
+                           : v->answered ? "answered"
+                                         : "ringing",
+                           "seconds",
+                           (json_int_t)((now - (v->answered ? v->answered_at : v->started)) / SEC),
+                           "token", (int)v->token, "gate", (int)v->gate_up, "edge_call",
+                           v->anchored ? v->edge_call : ""));
 }
 
 static void legs(struct ops_request *rq, void *ctx)
