@@ -114,8 +114,10 @@ static void ladder(struct ops_request *rq, void *ctx)
     struct span name = ops_arg(rq, "call");
     json_t *found = obs_recorder_ladder(daemon_recorder(p->daemon), name, ops_flag(rq, "messages"));
 
-    if (!p->config->trace)
-        ops_fail(rq, "Set trace: true in the configuration file and start again.",
+    if (!p->config->trace || !daemon_recorder(p->daemon))
+        ops_fail(rq,
+                 "Set trace: true and recorder.calls above 0 in the configuration file and start "
+                 "again.",
                  "no messages are kept");
     else if (!found)
         ops_fail(rq,
