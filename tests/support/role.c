@@ -102,6 +102,14 @@ void house_close(void)
     house = (struct role_house){0};
 }
 
+struct obs_recorder *house_lose_recorder(void)
+{
+    struct obs_recorder *was = house.recorder;
+
+    borrowed.recorder = house.recorder = NULL;
+    return was;
+}
+
 static void on_answer(void *ctx, struct span line)
 {
     (void)ctx;

@@ -37,6 +37,8 @@ bool house_is_fault(const char *place, const char *text, const char *remedy);
 /* Simulated time, with the configuration that was read last. */
 void house_open(void);
 void house_close(void);
+/* As with recorder.calls: 0, from now on; the caller frees it. */
+struct obs_recorder *house_lose_recorder(void);
 /* "cdr list" with arguments as they stand in the JSON; the answer within 300 ms. True when it is ok. */
 bool house_ask(const char *command, const char *arguments);
 json_t *house_result(void);
