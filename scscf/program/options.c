@@ -102,6 +102,11 @@ void scscf_check_options(const struct conf *conf, struct conf_report *report)
         conf_fault(conf, report, "registrar.min_expires",
                    "Make it no longer than registrar.max_expires.",
                    "registrar.min_expires is longer than registrar.max_expires");
+    else if (c->default_expires < c->min_expires)
+        conf_fault(conf, report, "registrar.default_expires",
+                   "Make it no shorter than registrar.min_expires.",
+                   "registrar.default_expires is shorter than registrar.min_expires: phones that "
+                   "name no time would be refused");
 }
 
 void scscf_settings(const struct scscf_config *c, struct span *domains, struct span *names,
