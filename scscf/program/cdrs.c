@@ -175,11 +175,15 @@ static void cdr_list(struct ops_request *rq, void *ctx)
 
     if (ops_arg_u64(rq, "limit", LIST_MAX, 20, &limit) != 0)
         return;
+    if (limit == 0) {
+        ops_ok(rq, json_array());
+        return;
+    }
     r = reading_new(ctx, rq);
     if (!r)
         return;
     r->list = true;
-    r->keep = limit ? (size_t)limit : 1;
+    r->keep = (size_t)limit;
     start_reading(r);
 }
 
@@ -211,7 +215,7 @@ static const struct ops_param list_params[] = {
 static const struct ops_param export_params[] = {
     {"format", "csv (default) or json, one object a line", 0},
     {"after", "only records with a higher number", 0},
-    {"limit", "most records", 0},
+    {"limit", "most records; 0 is all of them", 0},
     {"icid", "only of this call", 0},
 };
 static const struct ops_command commands[] = {

@@ -301,6 +301,10 @@ static void subscriber_list(struct ops_request *rq, void *ctx)
 
     if (ops_arg_u64(rq, "limit", SUBSCRIBERS_PAGE_MAX, SUBSCRIBERS_PAGE_MAX, &limit) != 0)
         return;
+    if (limit == 0) {
+        ops_ok(rq, json_array());
+        return;
+    }
     c = change_new(p, rq, SPAN_NONE, false);
     if (c && subscribers_list(p->subscribers, ops_arg(rq, "after"), (size_t)limit, on_page, c,
                               &error) != 0) {
