@@ -5,7 +5,7 @@
 
 #include "common/charging/charging.h"
 
-enum { DISK_FILES = 8, DISK_FILE_MAX = 1 << 20 };
+enum { DISK_FILES = 16, DISK_FILE_MAX = 1 << 20 };
 
 struct disk {
     struct {
