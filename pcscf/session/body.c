@@ -275,6 +275,8 @@ static void on_edge(const struct media_answer *a, void *ctx)
 
 static void ask_edge(struct session_leg *leg, struct span sdp)
 {
+    static const struct media_answer none = {.result = MEDIA_SILENT,
+                                             .reason = SPAN("too many commands in flight")};
     bool from_phone = leg->sdp_from_phone, is_offer = leg->sdp_is_offer;
     bool offerer_is_phone = from_phone == is_offer;
     struct media_request r = {.command = is_offer ? MEDIA_OFFER : MEDIA_ANSWER,
@@ -292,9 +294,10 @@ static void ask_edge(struct session_leg *leg, struct span sdp)
     if (!is_offer)
         r.to_tag = offerer_is_phone ? SPAN(TAG_CORE) : SPAN(TAG_PHONE);
     leg_aside(leg, "edge", true, is_offer ? "offer" : "answer");
-    leg->at_edge = true;
-    if (media_send(leg->session->env.media, &r, on_edge, leg, &leg->ng) != 0)
-        finish(leg, 503, "Media Plane Unavailable");
+    if (media_send(leg->session->env.media, &r, on_edge, leg, &leg->ng) == 0)
+        leg->at_edge = true;
+    else
+        on_edge(&none, leg);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */
