@@ -31,7 +31,9 @@ struct world {
     uint32_t result;
     size_t want, ok;
     char token[32], session[128];
-    char log[8192]; /* what was said since it was last emptied */
+    size_t n_failed;
+    uint8_t failed[64]; /* what Failed-AVP holds */
+    char log[8192];     /* what was said since it was last emptied */
     size_t n_log;
 };
 
@@ -104,9 +106,12 @@ static void on_done(void *ctx, int error, const struct diameter_answer *ans)
     w->error = error;
     w->result = ans ? ans->result : 0;
     w->ok += ans && diameter_ok(ans);
-    if (ans && ans->kind == DIAMETER_AA)
+    w->n_failed = ans && ans->failed.n <= sizeof(w->failed) ? ans->failed.n : 0;
+    if (w->n_failed)
+        memcpy(w->failed, ans->failed.p, w->n_failed);
+    if (ans && ans->kind == DIAMETER_AA && diameter_ok(ans))
         CU_ASSERT_EQUAL(span_copy(ans->aaa.token, w->token, sizeof(w->token)), 0);
-    if (ans && ans->kind == DIAMETER_QA) {
+    if (ans && ans->kind == DIAMETER_QA && diameter_ok(ans)) {
         CU_ASSERT_EQUAL_FATAL(ans->qaa.n_filters, 1);
         ASSERT_SPAN_EQ(ans->qaa.filters[0].id, "1.1");
         CU_ASSERT_EQUAL(ans->qaa.filters[0].flow.to.addr.port, 50000);
@@ -273,6 +278,79 @@ static void every_command_goes_there_and_back(void)
     }
     CU_ASSERT_EQUAL(w.asked, ARRAY_LEN(rows));
     CU_ASSERT_STRING_EQUAL(w.token, "an octet string of a token");
+    world_close(&w);
+}
+
+/* ---- requests that are wrong ---- */
+
+static const struct diameter_impl *honest;
+static struct span spoil; /* goes behind the AVPs of a request */
+
+static int spoilt_request(struct diameter *d, struct handle call, uint64_t timeout_us,
+                          struct span realm, struct span host, struct span message)
+{
+    static uint8_t octets[DIAMETER_MESSAGE_MAX];
+    struct avp_writer w = {octets, 0, sizeof(octets), false};
+
+    avp_put_raw(&w, message);
+    avp_put_raw(&w, spoil);
+    CU_ASSERT_FATAL(!w.overflow && w.n < 65536);
+    octets[2] = (uint8_t)(w.n >> 8);
+    octets[3] = (uint8_t)w.n;
+    return honest->request(d, call, timeout_us, realm, host, span_of(octets, w.n));
+}
+
+static void what_was_wrong_comes_back_in_failed_avp(void)
+{
+    static const struct {
+        enum diameter_app app;
+        enum diameter_kind kind;
+        struct span spoil;
+        uint32_t result;
+        struct span failed;
+    } rows[] = {
+#define OCTETS(text) {"" text, sizeof(text) - 1}
+        /* A second address of the phone. */
+        {DIAMETER_APP_RX, DIAMETER_AA, OCTETS("\0\0\0\x61\x40\0\0\x0c\0\x10\x20\1"),
+         DIAMETER_CONTRADICTING_AVPS,
+         OCTETS("\0\0\0\x08\x40\0\0\x0c\x0a\x2d\0\7\0\0\0\x61\x40\0\0\x0c\0\x10\x20\1")},
+        /* A component without its number. */
+        {DIAMETER_APP_RX, DIAMETER_AA, OCTETS("\0\0\2\5\xc0\0\0\x0c\0\0\x28\xaf"),
+         DIAMETER_MISSING_AVP, OCTETS("\0\0\2\6\xc0\0\0\x10\0\0\x28\xaf\0\0\0\0")},
+        /* An example that has no octets. */
+        {DIAMETER_APP_RX, DIAMETER_AA,
+         OCTETS("\0\0\1\xbb\x40\0\0\x14\0\0\1\xc2\x40\0\0\x0c\0\0\0\2"), DIAMETER_MISSING_AVP,
+         OCTETS("\0\0\1\xbc\x40\0\0\x08")},
+        /* A second, empty charging identifier behind one that is there. */
+        {DIAMETER_APP_RX, DIAMETER_AA,
+         OCTETS("\0\0\1\xf9\xc0\0\0\x0c\0\0\x28\xaf\0\0\1\xf9\xc0\0\0\x0c\0\0\x28\xaf"),
+         DIAMETER_AVP_OCCURS_TOO_MANY_TIMES, OCTETS("\0\0\1\xf9\xc0\0\0\x0c\0\0\x28\xaf")},
+        /* A port that is none, in a classifier. */
+        {DIAMETER_APP_QOS, DIAMETER_QA,
+         OCTETS("\0\0\1\xfc\x40\0\0\x2c\0\0\1\xfd\x40\0\0\x24\0\0\1\xff\x40\0\0\x1c"
+                "\0\0\2\3\x40\0\0\x14\0\0\2\x12\x40\0\0\x0c\0\1\0\0"),
+         DIAMETER_INVALID_AVP_VALUE, OCTETS("\0\0\2\x12\x40\0\0\x0c\0\1\0\0")},
+#undef OCTETS
+    };
+    struct diameter_impl spoilt;
+    struct world w;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    honest = w.af->impl;
+    spoilt = *honest;
+    spoilt.request = spoilt_request;
+    w.af->impl = &spoilt;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        spoil = rows[i].spoil;
+        CU_ASSERT_EQUAL(send_kind(&w, w.af, rows[i].app, rows[i].kind), 0);
+        CU_ASSERT(run_until(&w, all_done));
+        CU_ASSERT_EQUAL(w.error, 0);
+        CU_ASSERT_EQUAL(w.result, rows[i].result);
+        CU_ASSERT(span_eq(span_of(w.failed, w.n_failed), rows[i].failed));
+    }
+    CU_ASSERT_EQUAL(w.asked, 0);
+    w.af->impl = honest;
     world_close(&w);
 }
 
@@ -572,6 +650,7 @@ static void what_is_missing_in_the_configuration_is_refused(void)
 
 TEST_MAIN("common/diameter/fd",
           {"every command goes there and back", every_command_goes_there_and_back},
+          {"what was wrong comes back in Failed-AVP", what_was_wrong_comes_back_in_failed_avp},
           {"a thousand requests are each answered once",
            a_thousand_requests_are_each_answered_once},
           {"a dead process fails what is in flight and comes back",
