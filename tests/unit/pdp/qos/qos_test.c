@@ -756,6 +756,13 @@ static void a_change_of_what_nobody_uses_asks_nobody(void)
     change(grant_of("af;1"));
     sim_run(T.h.sim, 10 * SEC);
     CU_ASSERT_EQUAL(T.rar, 0);
+    /* Nor where the edge has ended its session. */
+    struct grant *g = grant_of("af;2");
+    CU_ASSERT_EQUAL(asks(qar("edge;2", UP)), DIAMETER_SUCCESS);
+    CU_ASSERT_EQUAL(asks(str("edge;2")), DIAMETER_SUCCESS);
+    change(g);
+    sim_run(T.h.sim, 10 * SEC);
+    CU_ASSERT_EQUAL(T.rar, 0);
     teardown();
 }
 

@@ -548,6 +548,7 @@ static void an_end_overtakes_what_is_on_its_way_to_the_disk(void)
     T.h.before = T.h.last.calls;
     CU_ASSERT(sim_run_until(T.h.sim, is_answered, &T.h, 10 * SEC));
     CU_ASSERT_EQUAL(T.h.last.result, DIAMETER_UNABLE_TO_COMPLY); /* the AAR: no token */
+    CU_ASSERT_STRING_EQUAL(T.h.last.why, "the session was ended meanwhile");
     CU_ASSERT_EQUAL(T.h.last.n_token, 0);
     T.h.before = T.h.last.calls;
     CU_ASSERT(sim_run_until(T.h.sim, is_answered, &T.h, 10 * SEC));
