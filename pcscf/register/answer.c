@@ -109,7 +109,7 @@ static enum sip_answer_verdict challenge(struct attempt *a, struct sip_answer *a
         }
         return SIP_ANSWER_PASS;
     }
-    rc = a->binding->dead ? -ECANCELED : set_install(a, ck, ik);
+    rc = set_install(a, ck, ik);
     if (rc == 0)
         return SIP_ANSWER_HOLD;
     fail_set(a, answer, rc, NULL);
@@ -117,14 +117,6 @@ static enum sip_answer_verdict challenge(struct attempt *a, struct sip_answer *a
 }
 
 /* ---- 200 --------------------------------------------------------------------------------------- */
-
-static struct span first_contact(const struct sip_msg *m)
-{
-    struct sip_values v = sip_values(m, SIP_H_CONTACT);
-    struct sip_name_addr na;
-
-    return sip_values_next(&v) && sip_name_addr_parse(v.value, &na) == 0 ? na.uri : SPAN_NONE;
-}
 
 /* RFC 3261 10.2.4: the granted time stands at our contact; without it, none was granted. */
 static uint64_t granted(const struct sip_msg *response, struct span contact)
@@ -145,6 +137,28 @@ static uint64_t granted(const struct sip_msg *response, struct span contact)
         return 3600; /* RFC 3261 10.3 step 7: without a number, an hour */
     }
     return 0;
+}
+
+/* RFC 3261 10.2.4: the 200 lists every contact there is. Ours is what the request named, or what it was before, when
+ * the request was about others only. 0: none of them is left. */
+static uint64_t standing(const struct binding *b, const struct sip_msg *request,
+                         const struct sip_msg *response, struct span *ret_contact)
+{
+    struct sip_values v = sip_values(request, SIP_H_CONTACT);
+    struct sip_name_addr na;
+
+    while (sip_values_next(&v)) {
+        uint64_t seconds = sip_name_addr_parse(v.value, &na) == 0 ? granted(response, na.uri) : 0;
+
+        if (seconds) {
+            *ret_contact = na.uri;
+            return seconds;
+        }
+    }
+    if (!b->registered)
+        return 0;
+    *ret_contact = span_str(b->contact);
+    return granted(response, *ret_contact);
 }
 
 static bool keep_service_route(struct binding *b, const struct sip_msg *response)
@@ -219,18 +233,18 @@ static void grant(struct attempt *a, struct sip_answer *answer, const struct sip
 {
     struct registration *r = a->registration;
     struct binding *b = a->binding;
-    struct span contact = first_contact(request);
-    uint64_t seconds = contact.p ? granted(answer->m, contact) : 0;
+    struct span contact;
+    uint64_t seconds = standing(b, request, answer->m, &contact);
     bool fresh = !b->registered;
     unsigned dropped;
     int rc;
 
-    if (span_eq(contact, SPAN("*")) || (contact.p && seconds == 0)) {
+    if (!sip_line_first(request, SIP_H_CONTACT))
+        return; /* a query */
+    if (seconds == 0) {
         removed(a);
         return;
     }
-    if (!contact.p)
-        return; /* a query */
     /* Dead: its time ran out while the core was thinking. */
     rc = b->dead ? -ENOTCONN : settle(a, request, seconds);
     if (rc == 0 && (!keep_service_route(b, answer->m) || !span_keep(&b->contact, contact)))

@@ -282,7 +282,7 @@ static void hop_route(struct hop *h)
     if (route_next_uri(next, contact, &uri) != 0)
         hop_refuse(h, 400, "Bad Route");
     else
-        (void)sip_resolve(s->env.layer ? sip_layer_transport(s->env.layer) : NULL, &uri, s->env.mw,
+        (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,
                           SIP_TARGET_LARGE_BY_TCP, on_resolved, h, &h->resolving);
 }
 

@@ -266,6 +266,60 @@ static void a_deregistered_phone_is_forgotten(void)
     world_close();
 }
 
+/* A REGISTER of alice's with these contacts, and the 200 with those that are left. */
+static void contacts(const char *asked, const char *left)
+{
+    const char *m;
+    char request[PEER_TEXT_MAX], extra[512];
+
+    peer_say(&w.alice.uc, &w.alice.ps,
+             "REGISTER sip:" DOMAIN " SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bK%u\n"
+             "From: <sip:alice@" DOMAIN ">;tag=alice\nTo: <sip:alice@" DOMAIN ">\n"
+             "Call-ID: reg-alice\nCSeq: %u REGISTER\nMax-Forwards: 70\nContact: %s\n"
+             "Authorization: Digest username=\"alice@" DOMAIN "\",realm=\"" DOMAIN "\","
+             "uri=\"sip:" DOMAIN "\",nonce=\"\",response=\"\"\n"
+             "Require: sec-agree\nProxy-Require: sec-agree\nSecurity-Verify: %s\n",
+             w.alice.cseq + 1, w.alice.cseq + 1, asked, w.alice.server);
+    w.alice.cseq++;
+    world_run(20);
+    m = peer_take(&w.scscf, "REGISTER", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(request, sizeof(request), "%s", m);
+    snprintf(extra, sizeof(extra),
+             "%s%s%sService-Route: <sip:orig@192.0.2.20:6060;lr>\n"
+             "P-Associated-URI: <sip:alice@" DOMAIN ">\n",
+             *left ? "Contact: " : "", left, *left ? "\n" : "");
+    peer_answer(&w.scscf, &w.mw, request, "200 OK", "s", extra, NULL);
+    world_run(20);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+}
+
+#define MINE    "<sip:alice@192.0.2.7:31001>"
+#define MOVED   "<sip:alice@192.0.2.7:31009>"
+#define ANOTHER "<sip:alice@192.0.2.77:31001>"
+
+static void the_registration_stands_while_a_contact_of_the_phone_does(void)
+{
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    contacts(ANOTHER ";expires=0", MINE ";expires=3000"); /* of her tablet */
+    contacts(ANOTHER ";expires=0, " MINE ";expires=3600", MINE ";expires=3600");
+    contacts(MINE ";expires=0, " MOVED ";expires=3600",
+             ANOTHER ";expires=90, " MOVED ";expires=3600");
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REMOVED], 0);
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REFRESHED], 3);
+    contacts(MOVED ";expires=0", ANOTHER ";expires=90");
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REMOVED], 1);
+    world_close();
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    contacts("*\nExpires: 0", "");
+    CU_ASSERT_EQUAL(w.registers[REGISTER_REMOVED], 1);
+    world_close();
+}
+
 static void a_new_challenge_replaces_the_set(void)
 {
     const char *m;
@@ -950,6 +1004,8 @@ TEST_MAIN(
     {"another's identity on my association is refused",
      anothers_identity_on_my_association_is_refused},
     {"a deregistered phone is forgotten", a_deregistered_phone_is_forgotten},
+    {"the registration stands while a contact of the phone does",
+     the_registration_stands_while_a_contact_of_the_phone_does},
     {"a new challenge adds a set with another port_pc", a_new_challenge_replaces_the_set},
     {"a REGISTER in the clear does not touch the set that stands",
      a_register_in_the_clear_does_not_touch_the_set_that_stands},

@@ -64,7 +64,7 @@ static void on_ng(struct peer *p, const char *text, const struct addr *from, voi
 {
     static char room[8192], body[4096];
     struct buf b = BUF_ON(room), sdp = BUF_ON(body);
-    size_t n = 0, n_side = 0;
+    size_t n = 0;
     const char *command = dict_value(text, "command", &n), *given, *side;
     size_t cookie = strcspn(text, " ");
 
@@ -82,7 +82,6 @@ static void on_ng(struct peer *p, const char *text, const struct addr *from, voi
     } else if ((given = dict_value(text, "sdp", &n))) {
         snprintf(w.edge_heard, sizeof(w.edge_heard), "%.*s", (int)n, given);
         side = strstr(text, "direction");
-        (void)n_side;
         /* Towards the core when it comes from the access side. */
         rewritten(&sdp, given, n,
                   side && strstr(side, "6:access4:core") ? "192.0.2.37" : "192.0.2.36");
