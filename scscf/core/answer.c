@@ -32,8 +32,7 @@ static void event_on_answer(struct hop *h, const struct sip_answer *a)
         ending.cause = CDR_CAUSE_NORMAL;
     for (size_t i = 0; i < ARRAY_LEN(h->event); i++)
         if (h->event[i] && a->status < 300)
-            call_answer(h->event[i], a->status, a->m ? sroute_asserted(a->m) : SPAN_NONE,
-                        SPAN_NONE);
+            call_answer(h->event[i], a->status, scscf_answerer(h->s, a), SPAN_NONE);
     scscf_hop_end_event(h, &ending);
 }
 
@@ -59,6 +58,8 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
 {
     struct hop *h = ctx;
 
+    if (a->m && scscf_is_strangers(h->s, a))
+        scscf_distrust(a->edit);
     if (h->initial && a->m)
         edit_vector(h, a);
     if (h->talk)

@@ -131,16 +131,30 @@ static int edit_vector(const struct hop *h, struct sip_msg *m, struct sip_edit *
     return sroute_vector_put(m, e, &v);
 }
 
+static bool goes_outside(const struct scscf *s, const struct sip_target *targets, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!scscf_trusts(s, &targets[i].flow.remote))
+            return true;
+    return false;
+}
+
 static int hop_edit(const struct hop *h, const struct way *w, struct sip_msg *m, struct sip_edit *e)
 {
+    bool outside = goes_outside(h->s, w->targets, w->n);
+
     sip_edit_init(e, m);
     edit_routes(h, w, m, e);
+    if (h->initial && makes_dialog(h->method))
+        sip_edit_push(e, SIP_H_RECORD_ROUTE, span_str(h->s->record_route));
+    if (outside) {
+        scscf_hide_from_strangers(m, e);
+        return 0;
+    }
     if (!h->initial)
         return 0;
     if (h->alias.p)
         sip_edit_append(e, SIP_H_P_ASSERTED_IDENTITY, h->alias);
-    if (makes_dialog(h->method))
-        sip_edit_push(e, SIP_H_RECORD_ROUTE, span_str(h->s->record_route));
     return edit_vector(h, m, e);
 }
 
@@ -513,6 +527,8 @@ static void on_ack_resolved(const struct sip_target *targets, size_t n, int erro
     if (n) {
         sip_edit_init(&e, a->m);
         sroute_entry_read(&a->s->names, a->m, &e, &entry);
+        if (goes_outside(a->s, targets, 1))
+            scscf_hide_from_strangers(a->m, &e);
         (void)sip_forward_ack(a->s->layer, a->m, &a->flow, &e,
                               &targets[0]); /* lost: the 2xx comes again and brings another */
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* scscf/core, inside: the object and its entries (core.c), requests on their way (hop.c), their
  * answers (answer.c), the halves an initial request runs (plan.c), calls with their dialogs and
- * timers (talk.c). */
+ * timers (talk.c), who is told what (trust.c). */
 #ifndef SCSCF_CORE_INNER_H
 #define SCSCF_CORE_INNER_H
 
@@ -77,6 +77,18 @@ void talk_tell(const struct talk *t, enum scscf_event event, unsigned status, co
 void talk_on_dialog_end(struct sip_dialog *d, void *ctx);
 /* Frees it whatever it is doing. */
 void talk_free(struct talk *t);
+
+/* ---- the border of the trust domain ---- */
+
+bool scscf_trusts(const struct scscf *s, const struct addr *a);
+/* A request to somebody outside (RFC 3325 5): charging and network data stay here, and the identity
+ * of who asked for `Privacy: id`. */
+void scscf_hide_from_strangers(const struct sip_msg *m, struct sip_edit *e);
+/* An answer from outside: what only the inside may assert goes. */
+void scscf_distrust(struct sip_edit *e);
+bool scscf_is_strangers(const struct scscf *s, const struct sip_answer *a);
+/* The asserted identity of an answer; none of a stranger's. */
+struct span scscf_answerer(const struct scscf *s, const struct sip_answer *a);
 
 /* ---- what an initial request comes to ---- */
 

@@ -189,12 +189,12 @@ static void answered(struct talk *t, struct hop *h, const struct sip_answer *a)
 
     t->answered = true;
     t->answered_at = loop_now(t->s->env.loop);
-    if (!h->terminating && sroute_vector_read(a->m, &v) != 0)
+    if (!h->terminating && (scscf_is_strangers(t->s, a) || sroute_vector_read(a->m, &v) != 0))
         v.term_ioi = SPAN_NONE;
     for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
         if (t->half[i]) {
             call_media(t->half[i], media, n);
-            call_answer(t->half[i], a->status, sroute_asserted(a->m),
+            call_answer(t->half[i], a->status, scscf_answerer(t->s, a),
                         sroute_ioi_network(v.term_ioi));
         }
     set_timer(t, sroute_session_expires(a->m));

@@ -416,6 +416,62 @@ static void a_call_to_another_network_runs_the_originating_half(void)
     world_close();
 }
 
+static void trust_the_p_cscfs(struct scscf_options *o)
+{
+    static struct addr_net inside[2];
+
+    CU_ASSERT_EQUAL(addr_net_parse(SPAN("192.0.2.10"), &inside[0]), 0);
+    CU_ASSERT_EQUAL(addr_net_parse(SPAN("192.0.2.12"), &inside[1]), 0);
+    o->allow = inside;
+    o->n_allow = ARRAY_LEN(inside);
+}
+
+/* RFC 3324, 3325 5, TS 24.229 4.4. */
+static void what_is_for_the_network_stays_in_it(void)
+{
+    static const char *const internal[] = {"P-Access-Network-Info", "P-Charging-Vector"};
+    struct cdr c[4];
+    const char *m;
+
+    open_registered(trust_the_p_cscfs);
+    world_invite("sip:zoe@elsewhere.example:5060", "c1", "Privacy: header; ID\n");
+    m = peer_take(&w.px, "INVITE", NULL);
+    CU_ASSERT_FATAL(is(m, "INVITE"));
+    for (size_t i = 0; i < ARRAY_LEN(internal); i++)
+        CU_ASSERT_FALSE(peer_has_header(m, internal[i]));
+    CU_ASSERT_FALSE(peer_has_header(m, "P-Asserted-Identity"));
+    world_invite("sip:zoe@elsewhere.example:5060", "c2", "");
+    m = peer_take(&w.px, "INVITE", NULL);
+    CU_ASSERT_FATAL(is(m, "INVITE"));
+    CU_ASSERT_STRING_EQUAL(peer_header(m, "P-Asserted-Identity", 0), "<" ALICE ">");
+    /* And what strangers assert does not come in. */
+    peer_answer(&w.px, &w.s, m, "200 OK", "b",
+                "Contact: <sip:zoe@192.0.2.30:5060>\nP-Asserted-Identity: <sip:bank@" REALM ">\n"
+                "P-Charging-Vector: icid-value=x;term-ioi=liar.example\n",
+                NULL);
+    world_run(100);
+    m = peer_take(&w.pa, "SIP/2.0 200", NULL);
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
+    CU_ASSERT_FALSE(peer_has_header(m, "P-Asserted-Identity"));
+    CU_ASSERT_PTR_NULL(strstr(peer_header(m, "P-Charging-Vector", 0), "liar.example"));
+    peer_say(&w.pa, &w.s,
+             "BYE sip:zoe@192.0.2.30:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.10:5070;branch=z9hG4bKoutside\n"
+             "Route: <sip:192.0.2.20:6060;lr>\nMax-Forwards: 68\n"
+             "P-Access-Network-Info: 3GPP-E-UTRAN-FDD\n"
+             "From: <" ALICE ">;tag=a\nTo: <sip:zoe@elsewhere.example:5060>;tag=b\n"
+             "Call-ID: c2\nCSeq: 2 BYE\n");
+    world_run(20);
+    m = peer_take(&w.px, "BYE", NULL);
+    CU_ASSERT_FATAL(is(m, "BYE"));
+    CU_ASSERT_FALSE(peer_has_header(m, "P-Access-Network-Info"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 1);
+    CU_ASSERT_EQUAL(c[0].called_asserted.n, 0);
+    CU_ASSERT_EQUAL(c[0].term_ioi.n, 0);
+    world_close();
+}
+
 static void we_are_no_relay_for_strangers(void)
 {
     open_registered(NULL);
@@ -881,6 +937,7 @@ TEST_MAIN(
      a_call_from_another_network_runs_the_terminating_half},
     {"a call to another network runs the originating half",
      a_call_to_another_network_runs_the_originating_half},
+    {"what is for the network stays in it", what_is_for_the_network_stays_in_it},
     {"we are no relay for strangers", we_are_no_relay_for_strangers},
     {"a made-up dialog carries nothing", a_made_up_dialog_carries_nothing},
     {"media beyond the profile is refused", media_beyond_the_profile_is_refused},
