@@ -7,7 +7,7 @@
  * Threads   the loop's; the packet workers are the relay's.
  * Errors    each with what to do about it, before the first command is taken.
  * Never     goes on when a part of it cannot start.
- * Tests     tests/bench/edge/run --quick, tests/integration. */
+ * Tests     tests/unit/edge/program, tests/bench/edge/run --quick, tests/program, tests/integration. */
 #ifndef EDGE_PROGRAM_PROGRAM_H
 #define EDGE_PROGRAM_PROGRAM_H
 

@@ -7,7 +7,7 @@
  * Threads   the loop's.
  * Errors    each with what to do about it, before the first message is taken.
  * Never     goes on when a part of it cannot start.
- * Tests     tests/integration. */
+ * Tests     tests/unit/pcscf/program, tests/program, tests/integration. */
 #ifndef PCSCF_PROGRAM_PROGRAM_H
 #define PCSCF_PROGRAM_PROGRAM_H
 

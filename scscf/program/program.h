@@ -8,7 +8,7 @@
  * Threads   the loop's; records are read on a job thread.
  * Errors    each with what to do about it, before the first message is taken.
  * Never     goes on when a part of it cannot start.
- * Tests     tests/flow/scscf, tests/program, tests/integration. */
+ * Tests     tests/unit/scscf/program, tests/flow/scscf, tests/program, tests/integration. */
 #ifndef SCSCF_PROGRAM_PROGRAM_H
 #define SCSCF_PROGRAM_PROGRAM_H
 

@@ -10,8 +10,8 @@ static void ignore(void *ctx)
     (void)ctx;
 }
 
-/* A record of this call on the disk. */
-static void record(const char *icid, const char *reason, const char *access_info)
+/* A record of this call on its way to the disk. */
+static void append(const char *icid, const char *reason, const char *access_info)
 {
     struct cdr c = {.type = CDR_SCSCF,
                     .role = CDR_TERMINATING,
@@ -28,6 +28,12 @@ static void record(const char *icid, const char *reason, const char *access_info
                     .closing_time = 1893456064000000};
 
     CU_ASSERT_EQUAL_FATAL(charging_spool_append(p.spool, &c, ignore, NULL), 0);
+}
+
+/* The same, and it is there. */
+static void record(const char *icid, const char *reason, const char *access_info)
+{
+    append(icid, reason, access_info);
     world_run(20);
 }
 
@@ -201,6 +207,7 @@ static void records_of_files_that_are_closed_come_first(void)
     charging_spool_rotate(p.spool);
     world_run(100);
     record("later", "BYE caller", "");
+    CU_ASSERT_STRING_EQUAL(disk.file[0].path, "/cdr/scscf-00000001.jsonl");
     CU_ASSERT(house_ask("cdr export", "\"format\": \"json\""));
     CU_ASSERT_EQUAL(lines(text()), 3);
     CU_ASSERT(strstr(text(), "icid-1") < strstr(text(), "later"));
@@ -302,27 +309,30 @@ static void a_directory_that_cannot_be_read_is_told_with_its_option(void)
 
 static void more_than_fits_an_answer_is_refused_and_pages_bring_all_of_it(void)
 {
-    static char cell[6001];
+    static char cell[7601];
     unsigned long after = 0, got = 0;
     char ask[96];
 
-    world_open_with(CONFIG, 900 << 10);
+    world_open_with(CONFIG, 600 << 10);
     memset(cell, 'x', sizeof(cell) - 1);
-    for (int i = 0; i < 1450; i++)
-        record("icid", "BYE caller", cell);
+    for (int i = 0; i < 22; i++) { /* a file is closed when its turn has made it too large */
+        for (int k = 0; k < 50; k++)
+            append("icid", "BYE caller", cell);
+        world_run(20);
+    }
     CU_ASSERT_FALSE(house_ask("cdr export", "\"format\": \"json\""));
     CU_ASSERT(house_refused(
         "the records are more than 8 MiB",
         "Take fewer at a time: --limit 5000, then --after with the last number.", false));
-    CU_ASSERT(house_ask("cdr list", "")); /* which keeps but twenty */
-    CU_ASSERT_EQUAL(json_array_size(house_result()), 20);
+    CU_ASSERT(house_ask("cdr list", "\"limit\": 5")); /* which keeps no more than that */
+    CU_ASSERT_EQUAL(json_array_size(house_result()), 5);
     do {
         snprintf(ask, sizeof(ask), "\"format\": \"json\", \"limit\": 500, \"after\": %lu", after);
         CU_ASSERT_FATAL(house_ask("cdr export", ask));
         got += lines(text());
         after += 500;
-    } while (*text());
-    CU_ASSERT_EQUAL(got, 1450);
+    } while (*text() && got <= 1100);
+    CU_ASSERT_EQUAL(got, 1100);
     world_close();
 }
 
