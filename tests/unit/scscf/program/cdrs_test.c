@@ -310,7 +310,7 @@ static void a_directory_that_cannot_be_read_is_told_with_its_option(void)
 static void more_than_fits_an_answer_is_refused_and_pages_bring_all_of_it(void)
 {
     static char cell[7601];
-    unsigned long after = 0, got = 0;
+    unsigned long got = 0, page;
     char ask[96];
 
     world_open_with(CONFIG, 600 << 10);
@@ -324,14 +324,12 @@ static void more_than_fits_an_answer_is_refused_and_pages_bring_all_of_it(void)
     CU_ASSERT(house_refused(
         "the records are more than 8 MiB",
         "Take fewer at a time: --limit 5000, then --after with the last number.", false));
-    CU_ASSERT(house_ask("cdr list", "\"limit\": 5")); /* which keeps no more than that */
-    CU_ASSERT_EQUAL(json_array_size(house_result()), 5);
     do {
-        snprintf(ask, sizeof(ask), "\"format\": \"json\", \"limit\": 500, \"after\": %lu", after);
+        snprintf(ask, sizeof(ask), "\"format\": \"json\", \"limit\": 900, \"after\": %lu", got);
         CU_ASSERT_FATAL(house_ask("cdr export", ask));
-        got += lines(text());
-        after += 500;
-    } while (*text() && got <= 1100);
+        page = lines(text());
+        got += page;
+    } while (page == 900 && got <= 1100);
     CU_ASSERT_EQUAL(got, 1100);
     world_close();
 }
