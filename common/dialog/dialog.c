@@ -146,10 +146,12 @@ static void on_timer(struct loop_timer *timer, void *ctx)
 
 void sip_dialog_terminate(struct sip_dialog *d)
 {
+    uint64_t linger = d->state == SIP_DIALOG_EARLY ? 0 : d->ds->o.linger;
+
     if (d->state == SIP_DIALOG_TERMINATED)
         return;
     d->state = SIP_DIALOG_TERMINATED;
-    loop_timer_start(d->ds->loop, &d->timer, d->ds->o.linger);
+    loop_timer_start(d->ds->loop, &d->timer, linger);
 }
 
 /* ---- making one ------------------------------ */
@@ -330,6 +332,8 @@ int sip_dialog_open(struct sip_dialogs *ds, enum sip_leg leg, const struct sip_m
         return -EINVAL;
     d = find(ds, &k);
     if (!d) {
+        if (response->status < 200 && ds->map.count >= ds->o.limit / 2)
+            return -ENOSPC;
         rc = dialog_new(ds, &k, request, response, &d);
         if (rc < 0)
             return rc;
@@ -368,14 +372,36 @@ int sip_dialog_on_request(struct sip_dialog *d, enum sip_side from, const struct
 
     if (request->method == SIP_ACK || request->method == SIP_CANCEL)
         return 0;
+    if (request->method == SIP_BYE && from == SIP_CALLEE && d->state == SIP_DIALOG_EARLY)
+        return -EPERM;
     if (side->cseq && request->cseq <= side->cseq)
         return -EBADMSG;
     side->cseq = request->cseq;
     if (request->method == SIP_INVITE)
         d->invite_cseq[from] = request->cseq;
-    if (request->method == SIP_BYE)
+    if (request->method == SIP_BYE && d->state == SIP_DIALOG_CONFIRMED)
         sip_dialog_terminate(d);
     return 0;
+}
+
+/* RFC 5057 5.1: which responses destroy the usage the INVITE made. Subscriptions are usages of
+ * their own, and a 481 to PRACK is about a provisional response (RFC 3262 3). RFC 4320 4.2: no 408
+ * to anything but INVITE goes on; whoever asked has given up by itself. */
+bool sip_dialog_is_lost(const struct sip_dialog *d, const struct sip_msg *response)
+{
+    if (d->state != SIP_DIALOG_CONFIRMED)
+        return false;
+    switch (response->method) {
+    case SIP_INVITE:
+        return response->status == 481 || response->status == 408;
+    case SIP_PRACK:
+    case SIP_SUBSCRIBE:
+    case SIP_NOTIFY:
+    case SIP_REFER:
+        return false;
+    default:
+        return response->status == 481;
+    }
 }
 
 int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,
@@ -383,10 +409,6 @@ int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,
 {
     int rc;
 
-    if (response->status == 481 || response->status == 408) {
-        sip_dialog_terminate(d);
-        return 0;
-    }
     if (response->status / 100 != 2 ||
         (request->method != SIP_INVITE && request->method != SIP_UPDATE))
         return 0;

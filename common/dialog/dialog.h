@@ -4,7 +4,7 @@
  * Decides   RFC 3261 12 for a proxy that stays in the path: which dialog a message belongs to,
  *           from which side, its state, both route sets, targets and CSeqs, so that the network
  *           can end it.
- * Owns      its dialogs; one that was terminated stays 64*T1 for what is still under way.
+ * Owns      its dialogs; a call that was terminated stays 64*T1 for what is still under way.
  * Threads   the loop's.
  * Errors    negative errno; -ENOSPC at the bound.
  * Never     sends, but for sip_dialog_release.
@@ -58,11 +58,15 @@ struct sip_dialog_side {
     uint32_t cseq;         /* highest it has used; 0 = none yet */
 };
 
+/* Forks of one INVITE a role keeps dialogs of; whoever calls more phones than that has tags made
+ * up. */
+#define SIP_DIALOG_FORKS_MAX 10
+
 /* A request and a response with a To tag, 101-299, make a dialog; the same pair again finds it. The
  * route sets: towards the caller the Record-Routes of `request` as it was received, towards the
  * callee those of `response` above `own_routes`, the number of Record-Route values we put in (2
  * with RFC 5658). A 2xx confirms. -EINVAL (no tag, or another method than INVITE, SUBSCRIBE,
- * REFER), -ENOSPC, -ENOMEM. */
+ * REFER), -ENOSPC (early dialogs get half of the room, so that calls can be answered), -ENOMEM. */
 int sip_dialog_open(struct sip_dialogs *ds, enum sip_leg leg, const struct sip_msg *request,
                     const struct sip_msg *response, unsigned own_routes,
                     struct sip_dialog **ret_dialog);
@@ -71,13 +75,19 @@ int sip_dialog_open(struct sip_dialogs *ds, enum sip_leg leg, const struct sip_m
 struct sip_dialog *sip_dialog_find(const struct sip_dialogs *ds, enum sip_leg leg,
                                    const struct sip_msg *m, enum sip_side *ret_from);
 /* A request from `from` is about to be forwarded: notes CSeq; a BYE terminates (2xx or not, RFC
- * 3261 15.1.1). -EBADMSG when its CSeq is not higher than the last one (500 by 12.2.2); ACK and
- * CANCEL are not counted. */
+ * 3261 15.1.1), but for an early dialog: whether there is a call is what the INVITE's answer says.
+ * -EBADMSG when its CSeq is not higher than the last one (500 by 12.2.2); ACK and CANCEL are not
+ * counted. -EPERM: BYE of the callee before it has answered (15). */
 int sip_dialog_on_request(struct sip_dialog *d, enum sip_side from, const struct sip_msg *request);
+/* Whether a response to a request inside the dialog says that who sent it does not know the call
+ * any more (RFC 3261 12.2.1.2): the role releases or terminates it then. An early dialog is never
+ * lost: its INVITE decides. */
+bool sip_dialog_is_lost(const struct sip_dialog *d, const struct sip_msg *response);
 /* A response to a request that `requester` sent inside the dialog: a 2xx to INVITE or UPDATE moves
- * the remote targets (12.2.1.2), 481 or 408 terminates. */
+ * the remote targets (12.2.1.2). */
 int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,
                            const struct sip_msg *request, const struct sip_msg *response);
+/* A confirmed one lingers; an early one ends with this turn. */
 void sip_dialog_terminate(struct sip_dialog *d);
 
 enum sip_dialog_state sip_dialog_state(const struct sip_dialog *d);
@@ -98,5 +108,8 @@ int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method m
  * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) reason: value
  * of a Reason header (RFC 3326); empty = none. Returns how many were sent. */
 unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason);
+/* The callee has answered, and the caller is not told: ACK and BYE to the callee (RFC 3261
+ * 13.2.2.4), and terminate. */
+void sip_dialog_turn_down(struct sip_dialog *d, struct sip_layer *l, struct span reason);
 
 #endif

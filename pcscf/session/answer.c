@@ -35,9 +35,10 @@ static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
     if (!server || !a->m->to_tag.p)
         return NULL;
     if (!h->initial) {
-        if (h->dialog)
-            (void)sip_dialog_on_response(h->dialog, h->side, sip_server_request(server), a->m);
-        return h->dialog;
+        d = hop_dialog(h);
+        if (d)
+            (void)sip_dialog_on_response(d, h->side, sip_server_request(server), a->m);
+        return d;
     }
     if (sip_dialog_open(s->dialogs, leg->side, sip_server_request(server), a->m, 2, &d) != 0)
         return NULL; /* at the bound: the call goes on, it cannot be ended from here */
@@ -45,6 +46,8 @@ static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
     if (fresh) {
         sip_dialog_set_user(d, leg);
         leg->dialogs++;
+        if (leg->n_forks < ARRAY_LEN(leg->forks))
+            leg->forks[leg->n_forks++] = sip_dialog_handle(d);
         set_hops(h, d, a->branch);
     }
     if (a->status / 100 == 2 && !leg->answered_at) {
@@ -55,10 +58,34 @@ static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
     return d;
 }
 
+/* One tag more than a call has phones. It may still be the one that answers. */
+static bool is_fork_too_many(const struct hop *h, const struct sip_answer *a)
+{
+    const struct session_leg *leg = h->leg;
+
+    return h->initial && leg && a->m->to_tag.p && a->status < 300 &&
+           leg->n_forks >= SIP_DIALOG_FORKS_MAX && (a->status < 200 || leg->answered_at) &&
+           !sip_dialog_find(h->session->dialogs, leg->side, a->m, NULL);
+}
+
+/* RFC 3261 12.2.1.2: media must not outlive the call for who charges it, and that is told by this
+ * very response. */
+static void note_lost(struct hop *h, const struct sip_answer *a)
+{
+    struct sip_dialog *d = hop_dialog(h);
+
+    if (!d || !sip_dialog_is_lost(d, a->m))
+        return;
+    session_tell(h->session, SESSION_DIALOG_LOST, h->leg, a->m->method_text);
+    sip_dialog_terminate(d);
+    if (hop_dialog_is_call(h->leg, d))
+        leg_media_end(h->leg);
+}
+
 /* Who sent a 2xx that will not be passed on gets its ACK (RFC 3261 13.2.2.4). */
 static void acknowledge(struct hop *h)
 {
-    struct sip_dialog *d = h->initial ? h->leg->confirmed : h->dialog;
+    struct sip_dialog *d = h->initial ? h->leg->confirmed : hop_dialog(h);
     enum sip_side to = h->initial ? SIP_CALLEE : sip_side_other(h->side);
     char room[4096];
     struct buf b = BUF_ON(room);
@@ -186,10 +213,16 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
 
     if (h->leg && a->status >= 300 && h->leg->offer_hop == h)
         leg_offer_withdraw(h->leg);
-    if (h->leg && h->initial && a->status >= 300)
+    if (h->leg && h->initial && a->status >= 300) {
         leg_media_end(h->leg);
+        leg_forks_end(h->leg);
+    }
     if (!a->m)
         return SIP_ANSWER_PASS;
+    if (is_fork_too_many(h, a)) {
+        session_tell(h->session, SESSION_FORK_DROPPED, h->leg, a->m->to_tag);
+        return SIP_ANSWER_DROP;
+    }
     if (h->from_phone) {
         identity_hide_from_phone(a->m, a->edit);
     } else {
@@ -206,6 +239,8 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         if (h->leg)
             (void)charge_put_vector(h->session->env.charge, a->m, a->edit, h->leg->icid, true);
     }
+    if (h->leg && !h->initial)
+        note_lost(h, a);
     if (!h->leg || a->status >= 300)
         return SIP_ANSWER_PASS;
     if (h->method == SIP_INVITE || h->method == SIP_UPDATE)

@@ -85,12 +85,19 @@ void hop_free(struct hop *h)
         leg_body_cancel(leg, &h->body);
         if (leg->offer_hop == h)
             leg_offer_withdraw(leg);
-        if (leg->invite == h)
+        if (leg->invite == h) {
             leg->invite = NULL;
+            leg_forks_end(leg);
+        }
         leg->hops--;
         leg_let_go(leg);
     }
     free(h);
+}
+
+struct sip_dialog *hop_dialog(const struct hop *h)
+{
+    return sip_dialog_by_handle(h->session->dialogs, h->dialog);
 }
 
 /* RFC 3261 21.5.4: so that a phone does not come again at once. */
@@ -155,13 +162,14 @@ struct span hop_service_route(const struct binding *b)
  * route set of the dialog. p = NULL: nobody knows. */
 static struct span route_set(const struct hop *h)
 {
+    struct sip_dialog *d = hop_dialog(h);
     struct span set;
 
     if (h->initial)
         return hop_service_route(h->binding);
-    if (!h->dialog)
+    if (!d)
         return SPAN_NONE;
-    set = sip_dialog_side(h->dialog, sip_side_other(h->side))->routes;
+    set = sip_dialog_side(d, sip_side_other(h->side))->routes;
     return set.p ? set : SPAN("");
 }
 
@@ -204,6 +212,12 @@ static void edit_to_phone(struct hop *h, struct sip_msg *m, struct sip_edit *e)
         message_put_token(h->leg, m, e);
 }
 
+/* While edge, PDP or DNS were asked. */
+static bool hop_has_lost_dialog(const struct hop *h)
+{
+    return h->leg && !h->initial && !hop_dialog(h);
+}
+
 static void hop_forward(struct hop *h, const struct sip_target *targets, size_t n)
 {
     struct session *s = h->session;
@@ -214,6 +228,10 @@ static void hop_forward(struct hop *h, const struct sip_target *targets, size_t 
 
     if (!server) {
         hop_free(h);
+        return;
+    }
+    if (hop_has_lost_dialog(h)) {
+        hop_refuse(h, 481, NULL);
         return;
     }
     sip_edit_init(&e, m);
@@ -259,6 +277,7 @@ static void hop_route(struct hop *h)
     struct own_routes own;
     struct sip_uri uri;
     struct span next, set, contact;
+    struct sip_dialog *d = hop_dialog(h);
     struct sip_msg *m;
 
     if (!server) {
@@ -278,8 +297,10 @@ static void hop_route(struct hop *h)
     route_pop_own(s, m, NULL, &own);
     set = route_set(h);
     next = set.p ? sip_list_cut(&set) : own.next;
-    contact = h->dialog ? sip_dialog_side(h->dialog, sip_side_other(h->side))->contact : m->ruri;
-    if (route_next_uri(next, contact, &uri) != 0)
+    contact = d ? sip_dialog_side(d, sip_side_other(h->side))->contact : m->ruri;
+    if (hop_has_lost_dialog(h))
+        hop_refuse(h, 481, NULL);
+    else if (route_next_uri(next, contact, &uri) != 0)
         hop_refuse(h, 400, "Bad Route");
     else
         (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,
@@ -401,6 +422,7 @@ static bool hop_enter_dialog(struct hop *h, struct sip_msg *m)
     struct session *s = h->session;
     struct sip_dialog *d = hop_find_dialog(s, m, h->from_phone, &h->side);
     struct session_leg *leg = d ? sip_dialog_user(d) : NULL;
+    int rc;
 
     if (!leg)
         return hop_enter_unknown(h, m);
@@ -409,11 +431,13 @@ static bool hop_enter_dialog(struct hop *h, struct sip_msg *m)
         hop_refuse(h, 403, "Not Your Dialog");
         return false;
     }
-    if (sip_dialog_on_request(d, h->side, m) != 0) {
-        hop_refuse(h, 500, "CSeq Out Of Order");
+    rc = sip_dialog_on_request(d, h->side, m);
+    if (rc != 0) {
+        hop_refuse(h, rc == -EPERM ? 403 : 500,
+                   rc == -EPERM ? "BYE Before An Answer" : "CSeq Out Of Order");
         return false;
     }
-    h->dialog = d;
+    h->dialog = sip_dialog_handle(d);
     hop_join(h, leg);
     if (m->method == SIP_BYE && hop_dialog_is_call(leg, d))
         leg_media_end(leg); /* gates fall before anything else happens */

@@ -65,6 +65,8 @@ struct session_leg {
     unsigned dialogs, hops; /* that name this leg */
     struct hop *invite;     /* the initial INVITE while it has no final answer */
     struct sip_dialog *confirmed;
+    struct handle forks[SIP_DIALOG_FORKS_MAX + 1]; /* all dialogs its INVITE has made */
+    unsigned n_forks;
     uint64_t started, answered_at;
 
     /* the one body under way, and those behind it */
@@ -91,9 +93,9 @@ struct hop {
     bool waits;                 /* an answer is held for a body */
     struct sip_answer *at_hand; /* the answer, while it is being looked at */
     struct leg_body body;
-    char *sdp; /* replaces the request's body */
-    struct sip_dialog *dialog;
-    enum sip_side side; /* of the sender, in dialog */
+    char *sdp;            /* replaces the request's body */
+    struct handle dialog; /* of a request inside one: it may end first */
+    enum sip_side side;   /* of the sender, in dialog */
 };
 
 /* leg.c */
@@ -103,6 +105,8 @@ int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struc
 void leg_media_end(struct session_leg *leg);
 /* Frees the leg once neither a dialog nor a hop names it. */
 void leg_let_go(struct session_leg *leg);
+/* The INVITE is over, and with it what is still early (RFC 3261 13.2.2.4). */
+void leg_forks_end(struct session_leg *leg);
 /* BYE to both sides, media ended. */
 void leg_release(struct session_leg *leg, const char *reason);
 void session_tell(struct session *s, enum session_event event, const struct session_leg *leg,
@@ -163,6 +167,8 @@ void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct 
 /* The Service-Route of a binding; empty when it has none. */
 struct span hop_service_route(const struct binding *b);
 void hop_free(struct hop *h);
+/* NULL when it is in none, or that has ended. */
+struct sip_dialog *hop_dialog(const struct hop *h);
 /* Of the two legs of one dialog: a phone's request and one to that phone have the phone on the same side. */
 struct sip_dialog *hop_find_dialog(struct session *s, const struct sip_msg *m, bool from_phone,
                                    enum sip_side *ret_from);

@@ -101,6 +101,16 @@ void leg_media_end(struct session_leg *leg)
     leg_bodies_end(leg); /* it may be the last to name the leg */
 }
 
+void leg_forks_end(struct session_leg *leg)
+{
+    for (unsigned i = 0; i < leg->n_forks; i++) {
+        struct sip_dialog *d = sip_dialog_by_handle(leg->session->dialogs, leg->forks[i]);
+
+        if (d && sip_dialog_state(d) == SIP_DIALOG_EARLY)
+            sip_dialog_terminate(d);
+    }
+}
+
 void leg_release(struct session_leg *leg, const char *reason)
 {
     char text[128];

@@ -45,6 +45,8 @@ enum session_event {
     SESSION_PDP_SILENT,
     SESSION_PDP_ABORTED,
     SESSION_TOKEN_REFUSED, /* the edge did not raise the gate */
+    SESSION_DIALOG_LOST,   /* a party says there is no such call (any more): 481, 408 */
+    SESSION_FORK_DROPPED,  /* a response of one phone more than a call may have */
     SESSION_EVENT_COUNT,
 };
 

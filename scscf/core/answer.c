@@ -50,7 +50,7 @@ static void dialog_on_answer(struct hop *h, const struct sip_answer *a)
         return;
     if (a->status / 100 == 2 && (h->method == SIP_INVITE || h->method == SIP_UPDATE))
         talk_on_refresh(f->talk, a->m);
-    if (sip_dialog_state(d) == SIP_DIALOG_TERMINATED && h->method != SIP_BYE)
+    if (sip_dialog_is_lost(d, a->m))
         talk_on_lost(f);
 }
 
@@ -63,8 +63,8 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
     if (h->initial && a->m)
         edit_vector(h, a);
     if (h->talk)
-        talk_on_answer(h->talk, h, a);
-    else if (h->initial && h->method == SIP_MESSAGE)
+        return talk_on_answer(h->talk, h, a);
+    if (h->initial && h->method == SIP_MESSAGE)
         event_on_answer(h, a);
     else if (!h->initial)
         dialog_on_answer(h, a);

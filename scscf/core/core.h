@@ -43,7 +43,7 @@ enum scscf_event {
     SCSCF_CALL_ANSWERED,
     SCSCF_CALL_ENDED,   /* after an answer */
     SCSCF_CALL_FAILED,  /* without one */
-    SCSCF_CALL_ORPHANED /* ended by us: session timer or longest duration */
+    SCSCF_CALL_ORPHANED /* ended by us: session timer, longest duration, dialog lost */
 };
 const char *scscf_event_name(enum scscf_event event);
 
@@ -94,9 +94,11 @@ void scscf_free(struct scscf *s);
     X(refused_unknown, "refused 404: nobody by that name")                                         \
     X(refused_unregistered, "refused 480: the callee is not registered")                           \
     X(refused_busy, "refused 503: draining, at a bound, or records cannot be written")             \
-    X(refused_dialog, "refused 481 or 500: no such dialog, CSeq out of order")                     \
+    X(refused_dialog, "refused 403, 481 or 500: no such dialog, early BYE, CSeq")                  \
     X(refused_event, "refused 489: subscriptions to registration state")                           \
     X(refused_route, "refused 504: no next hop")                                                   \
+    X(dropped_forks, "responses dropped: of one phone more than a call may have")                  \
+    X(ended_lost, "calls ended: a party knew of no such dialog (481, 408)")                        \
     X(ended_session_timer, "calls ended: session timer (RFC 4028)")                                \
     X(ended_duration, "calls ended: longest duration")
 

@@ -433,6 +433,7 @@ static void start_in_dialog(struct scscf *s, struct sip_server *server, struct s
     struct sip_dialog *d = sip_dialog_find(s->dialogs, SIP_LEG_THROUGH, m, &side);
     struct fork *f = d ? sip_dialog_user(d) : NULL;
     struct hop *h;
+    int rc;
 
     s->counters.in_dialog++;
     /* Who is in a dialog through us has our Record-Route; we are no relay for others. */
@@ -452,9 +453,13 @@ static void start_in_dialog(struct scscf *s, struct sip_server *server, struct s
                                                 "media that the service profile does not allow"});
         return;
     }
-    if (d && sip_dialog_on_request(d, side, m) != 0) {
-        refuse_server(server, &(struct refusal){500, &s->counters.refused_dialog,
-                                                "CSeq is not higher than the last one"});
+    rc = d ? sip_dialog_on_request(d, side, m) : 0;
+    if (rc != 0) {
+        struct refusal early = {403, &s->counters.refused_dialog, "BYE before an answer"};
+        struct refusal order = {500, &s->counters.refused_dialog,
+                                "CSeq is not higher than the last one"};
+
+        refuse_server(server, rc == -EPERM ? &early : &order);
         return;
     }
     h = hop_new(s, server, m);

@@ -35,6 +35,7 @@ struct talk {
     struct call *half[2]; /* by enum cdr_role; NULL: does not run here, or has ended */
     struct list forks;
     unsigned media;     /* that may be offered */
+    unsigned n_forks;   /* that there ever were */
     unsigned confirmed; /* forks that were answered and not ended */
     bool inviting;      /* the INVITE has no final answer yet */
     bool cancelled, answered, ended;
@@ -62,12 +63,12 @@ struct talk_opening {
 int talk_new(struct scscf *s, const struct talk_opening *opening, struct talk **ret_talk);
 /* An answer to its INVITE. */
 struct hop;
-void talk_on_answer(struct talk *t, struct hop *h, const struct sip_answer *a);
+enum sip_answer_verdict talk_on_answer(struct talk *t, struct hop *h, struct sip_answer *a);
 /* The INVITE's hop is gone. status: what it was refused with, 0 = what the answers said. */
 void talk_invite_over(struct talk *t, unsigned status);
 /* A request inside one of its dialogs. */
 void talk_on_bye(struct fork *f, enum sip_side from);
-/* The dialog has been terminated by an answer (481, 408). */
+/* A party says that there is no such dialog (481, 408): it ends for both. */
 void talk_on_lost(struct fork *f);
 /* A 2xx to INVITE or UPDATE: the session timer starts again. */
 void talk_on_refresh(struct talk *t, const struct sip_msg *answer);

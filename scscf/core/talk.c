@@ -103,6 +103,14 @@ static void set_hops(struct sip_dialog *d, struct sip_server *server,
     sip_dialog_set_hop(d, SIP_CALLEE, &hop);
 }
 
+/* One tag more than a call has phones. It may still be the one that answers. */
+static bool is_fork_too_many(const struct talk *t, const struct sip_answer *a)
+{
+    return a->m->to_tag.p && t->n_forks >= SIP_DIALOG_FORKS_MAX &&
+           (a->status < 200 || t->answered) &&
+           !sip_dialog_find(t->s->dialogs, SIP_LEG_THROUGH, a->m, NULL);
+}
+
 /* NULL at the bound or out of memory: the call goes on, its end is found by the timers. */
 static struct fork *fork_of(struct talk *t, const struct sip_answer *a)
 {
@@ -122,6 +130,7 @@ static struct fork *fork_of(struct talk *t, const struct sip_answer *a)
         return NULL;
     *f = (struct fork){.talk = t, .dialog = d};
     list_add_tail(&t->forks, &f->item);
+    t->n_forks++;
     sip_dialog_set_user(d, f);
     set_hops(d, server, a->branch);
     return f;
@@ -145,10 +154,10 @@ static void fork_over(struct fork *f, const struct call_ending *ending)
 {
     struct talk *t = f->talk;
 
-    if (f->over)
+    if (!f->confirmed || f->over) /* whether an early one is answered, its INVITE says */
         return;
     f->over = true;
-    if (f->confirmed && --t->confirmed == 0)
+    if (--t->confirmed == 0)
         talk_end(t, ending);
 }
 
@@ -158,8 +167,23 @@ void talk_on_bye(struct fork *f, enum sip_side from)
                                        .reason = from == SIP_CALLER ? "BYE caller" : "BYE callee"});
 }
 
+/* TS 24.229 5.4.5.1.2: BYE to both sides; RFC 3326. */
+static void fork_release(struct fork *f, struct span reason)
+{
+    (void)sip_dialog_release(f->dialog, f->talk->s->layer, reason);
+}
+
+/* RFC 3261 12.2.1.2: who asked ends the dialog, if it is honest. What is not charged any more must
+ * not go on. */
 void talk_on_lost(struct fork *f)
 {
+    struct talk *t = f->talk;
+
+    fork_release(f, SPAN("SIP;cause=481;text=\"Dialog lost\""));
+    if (f->confirmed && !f->over && t->confirmed == 1) {
+        t->s->counters.ended_lost++;
+        talk_tell(t, SCSCF_CALL_ORPHANED, 0, "dialog lost");
+    }
     fork_over(f, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL, .reason = "dialog lost"});
 }
 
@@ -201,48 +225,71 @@ static void answered(struct talk *t, struct hop *h, const struct sip_answer *a)
     talk_tell(t, SCSCF_CALL_ANSWERED, a->status, "");
 }
 
-void talk_on_answer(struct talk *t, struct hop *h, const struct sip_answer *a)
+/* RFC 3261 13.2.2.4: with the INVITE what was early is over. */
+static void end_early(struct talk *t)
+{
+    LIST_EACH (it, &t->forks) {
+        struct fork *f = CONTAINER_OF(it, struct fork, item);
+
+        if (!f->confirmed)
+            sip_dialog_terminate(f->dialog);
+    }
+}
+
+static void on_progress(struct talk *t, const struct sip_answer *a)
+{
+    struct cdr_media media[CDR_MEDIA_MAX];
+    unsigned n = t->answered ? 0 : scscf_media_read(a->m, media);
+
+    for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
+        if (t->half[i]) {
+            call_media(t->half[i], media, n);
+            call_progress(t->half[i], a->status);
+        }
+}
+
+enum sip_answer_verdict talk_on_answer(struct talk *t, struct hop *h, struct sip_answer *a)
 {
     struct fork *f;
 
     if (a->status >= 300) {
+        end_early(t);
         talk_end(t, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
                                           .status = a->status,
                                           .reason = t->cancelled ? "CANCEL"
                                                                  : sip_status_phrase(a->status)});
-        return;
+        return SIP_ANSWER_PASS;
     }
     if (!a->m)
-        return;
+        return SIP_ANSWER_PASS;
+    if (is_fork_too_many(t, a)) {
+        t->s->counters.dropped_forks++;
+        return SIP_ANSWER_DROP;
+    }
     f = fork_of(t, a);
     if (a->status < 200) {
-        struct cdr_media media[CDR_MEDIA_MAX];
-        unsigned n = t->answered ? 0 : scscf_media_read(a->m, media);
-
-        for (size_t i = 0; i < ARRAY_LEN(t->half); i++)
-            if (t->half[i]) {
-                call_media(t->half[i], media, n);
-                call_progress(t->half[i], a->status);
-            }
-        return;
+        on_progress(t, a);
+        return SIP_ANSWER_PASS;
     }
-    if (f && !f->confirmed && !f->over) {
+    if (t->ended) { /* nobody would be charged for this one */
+        if (f)
+            sip_dialog_turn_down(f->dialog, t->s->layer, SPAN("SIP;cause=487;text=\"Ended\""));
+        a->replace = 487;
+        return SIP_ANSWER_PASS;
+    }
+    if (f && !f->confirmed) {
         f->confirmed = true;
         t->confirmed++;
     }
-    if (!t->answered && !t->ended)
+    if (!t->answered)
         answered(t, h, a);
+    return SIP_ANSWER_PASS;
 }
 
 void talk_invite_over(struct talk *t, unsigned status)
 {
     t->inviting = false;
-    LIST_EACH (it, &t->forks) {
-        struct fork *f = CONTAINER_OF(it, struct fork, item);
-
-        if (!f->confirmed) /* RFC 3261 13.2.2.4: what was early is over */
-            sip_dialog_terminate(f->dialog);
-    }
+    end_early(t);
     if (!t->answered)
         talk_end(t, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
                                           .status = status,
@@ -279,11 +326,10 @@ static void on_timer(struct loop_timer *timer, void *ctx)
     LIST_EACH (it, &t->forks) {
         struct fork *f = CONTAINER_OF(it, struct fork, item);
 
-        /* TS 24.229 5.4.5.1.2: BYE to both sides; RFC 3326. */
-        if (f->confirmed && !f->over)
-            (void)sip_dialog_release(f->dialog, t->s->layer,
-                                     session ? SPAN("SIP;cause=408;text=\"Session timer\"")
-                                             : SPAN("SIP;cause=487;text=\"Longest duration\""));
+        if (!f->confirmed || f->over)
+            continue;
+        fork_release(f, session ? SPAN("SIP;cause=408;text=\"Session timer\"")
+                                : SPAN("SIP;cause=487;text=\"Longest duration\""));
         f->over = true;
     }
     t->confirmed = 0;

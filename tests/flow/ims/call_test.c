@@ -523,10 +523,133 @@ static void a_wrong_password_is_refused_through_both(void)
     close_all();
 }
 
+/* ---- whatever phones make of a dialog ----------------------------------------------------------- */
+
+static void alice_in_dialog(const char *method, unsigned cseq, const char *lines)
+{
+    peer_say(&T.uc, &T.ps,
+             "%s sip:bob@192.0.2.9:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bK%s%u\nRoute: %s\n"
+             "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=b\nCall-ID: call\nCSeq: %u %s\n"
+             "Max-Forwards: 70\n%s",
+             method, method, cseq, route_set(ok, true), cseq, method, lines);
+    run(50);
+}
+
+static bool bob_refuses(const char *method, const char *status)
+{
+    const char *m = peer_take(&T.bob, method, NULL);
+
+    if (m)
+        peer_answer(&T.bob, &T.gm, m, status, "b", "", NULL);
+    run(200);
+    return m != NULL;
+}
+
+static void bob_rings(const char *tag)
+{
+    const char *m;
+
+    peer_answer(&T.bob, &T.gm, invite, "180 Ringing", tag, "Contact: <sip:bob@192.0.2.9:5060>\n",
+                NULL);
+    run(50);
+    m = peer_take(&T.us, "SIP/2.0 180", NULL);
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 180"));
+    snprintf(ok, sizeof(ok), "%s", m);
+}
+
+static void count_live(const struct session_view *v, void *ctx)
+{
+    *(unsigned *)ctx += !v->ended;
+}
+
+static void media_and_charging_end_together(void)
+{
+    unsigned live = 0;
+
+    open_all();
+    alice_registers("3600");
+    bob_registers();
+    call_is_answered();
+    run(2000);
+    alice_in_dialog("INFO", 2, "");
+    CU_ASSERT(bob_refuses("INFO", "481 Call Does Not Exist"));
+    CU_ASSERT_EQUAL(records(), 2);
+    session_each(core_session(T.pcscf), count_live, &live);
+    CU_ASSERT_EQUAL(live, 0);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&T.us, "BYE", NULL));
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&T.bob, "BYE", NULL));
+    run(300 * 1000);
+    CU_ASSERT(scscf_is_idle(T.scscf));
+    CU_ASSERT_EQUAL(session_legs(core_session(T.pcscf)), 0);
+    close_all();
+}
+
+/* Bob answers, alice hangs up a minute later. */
+static void the_call_is_charged_to_its_end(void)
+{
+    const char *m;
+
+    peer_answer(&T.bob, &T.gm, invite, "200 OK", "b", "Contact: <sip:bob@192.0.2.9:5060>\n", OFFER);
+    run(50);
+    while ((m = peer_take(&T.us, "SIP/2.0 200", NULL)) &&
+           strcmp(peer_header(m, "CSeq", 0), "1 INVITE") != 0)
+        ;
+    CU_ASSERT_FATAL(is(m, "SIP/2.0 200"));
+    snprintf(ok, sizeof(ok), "%s", m);
+    alice_acknowledges();
+    run(60 * 1000);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&T.bob, "ACK", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->alive, 2);
+    alice_in_dialog("BYE", 9, "");
+    CU_ASSERT(bob_refuses("BYE", "200 OK"));
+    CU_ASSERT_EQUAL(records(), 2);
+    run(300 * 1000);
+    CU_ASSERT(scscf_is_idle(T.scscf));
+    CU_ASSERT_EQUAL(session_legs(core_session(T.pcscf)), 0);
+    close_all();
+}
+
+static void a_call_whose_prack_was_refused_is_charged(void)
+{
+    open_all();
+    alice_registers("3600");
+    bob_registers();
+    CU_ASSERT_FATAL(alice_calls_bob());
+    bob_rings("b");
+    alice_in_dialog("PRACK", 2, "RAck: 1 1 INVITE\n");
+    CU_ASSERT(bob_refuses("PRACK", "481 No Such RSeq"));
+    the_call_is_charged_to_its_end();
+}
+
+static void a_callee_who_hangs_up_before_it_answers_changes_nothing(void)
+{
+    open_all();
+    alice_registers("3600");
+    bob_registers();
+    CU_ASSERT_FATAL(alice_calls_bob());
+    bob_rings("c");
+    bob_rings("b");
+    peer_say(&T.bob, &T.gm,
+             "BYE sip:alice@192.0.2.7:31001 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKbb\nRoute: %s\n"
+             "From: <" BOB ">;tag=b\nTo: <" ALICE ">;tag=a\nCall-ID: call\nCSeq: 1 BYE\n"
+             "Max-Forwards: 70\n",
+             route_set(invite, false));
+    run(50);
+    CU_ASSERT(is(peer_take(&T.bob, "SIP/2.0", NULL), "SIP/2.0 403"));
+    CU_ASSERT_PTR_NULL(peer_take(&T.us, "BYE", NULL));
+    the_call_is_charged_to_its_end();
+}
+
 TEST_MAIN("flow/ims/call",
           {"two phones register, call and hang up", two_phones_register_call_and_hang_up},
           {"the callee without IPsec hangs up", the_callee_without_ipsec_hangs_up},
           {"a call comes through a bad wire", a_call_comes_through_a_bad_wire},
           {"a registered phone registers again and goes",
            a_registered_phone_registers_again_and_goes},
-          {"a wrong password is refused through both", a_wrong_password_is_refused_through_both}, )
+          {"a wrong password is refused through both", a_wrong_password_is_refused_through_both},
+          {"media and charging end together", media_and_charging_end_together},
+          {"a call whose PRACK was refused is charged", a_call_whose_prack_was_refused_is_charged},
+          {"a callee who hangs up before it answers changes nothing",
+           a_callee_who_hangs_up_before_it_answers_changes_nothing}, )

@@ -670,29 +670,6 @@ static void requests_in_the_dialog_pass_both_ways(void)
     world_close();
 }
 
-static void a_lost_dialog_ends_the_call(void)
-{
-    static const char *const answers[] = {"481 Call/Transaction Does Not Exist",
-                                          "408 Request Timeout"}; /* RFC 3261 12.2.1.2 */
-    struct cdr c[4];
-    const char *m;
-
-    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
-        open_registered(NULL);
-        answered_call("c1", BOBS_CONTACT);
-        world_in_dialog(&w.pa, "UPDATE", "c1", 2, true);
-        m = peer_take(&w.pb, "UPDATE", NULL);
-        CU_ASSERT_FATAL(is(m, "UPDATE"));
-        peer_answer(&w.pb, &w.s, m, answers[i], "b", "", NULL);
-        world_run(100);
-        CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
-        ASSERT_SPAN_EQ(c[0].reason, "dialog lost");
-        world_run(120000);
-        CU_ASSERT_EQUAL(scscf_dialogs(w.scscf), 0);
-        world_close();
-    }
-}
-
 static void an_orphan_is_ended_by_its_session_timer(void)
 {
     struct cdr c[4];
@@ -945,7 +922,6 @@ TEST_MAIN(
     {"the first answer of a fork counts", the_first_answer_of_a_fork_counts},
     {"a callee with two phones is called on both", a_callee_with_two_phones_is_called_on_both},
     {"requests in the dialog pass both ways", requests_in_the_dialog_pass_both_ways},
-    {"a lost dialog ends the call", a_lost_dialog_ends_the_call},
     {"an orphan is ended by its session timer", an_orphan_is_ended_by_its_session_timer},
     {"a call that is never refreshed is ended", a_call_that_is_never_refreshed_is_ended},
     {"no call is longer than allowed", no_call_is_longer_than_allowed},

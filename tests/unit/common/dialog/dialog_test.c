@@ -236,11 +236,93 @@ static void a_bye_ends_it_and_it_lingers(void)
     sim_run(sim, 2 * SEC);
     CU_ASSERT_EQUAL(n_ends, 1);
     CU_ASSERT_PTR_NULL(sip_dialog_by_handle(ds, h));
-    d = open_one(200);
-    CU_ASSERT_EQUAL(sip_dialog_on_response(d, SIP_CALLER, request("INFO", ALICE, BOB, 7, ""),
-                                           response(481, "INFO", ALICE, BOB, 7, "")),
-                    0);
+    end();
+}
+
+static void some_refusals_say_that_the_dialog_is_lost(void)
+{
+    static const struct {
+        const char *method;
+        unsigned status;
+        bool lost;
+    } rows[] = {
+        {"INVITE", 481, true},     {"INVITE", 408, true},  {"UPDATE", 481, true},
+        {"INFO", 481, true},       {"MESSAGE", 481, true}, {"OPTIONS", 481, true},
+        {"UNHEARD-OF", 481, true}, {"UPDATE", 408, false}, {"INFO", 408, false},
+        {"PRACK", 481, false},     {"NOTIFY", 481, false}, {"SUBSCRIBE", 481, false},
+        {"REFER", 481, false},     {"INVITE", 500, false}, {"INVITE", 404, false},
+        {"UPDATE", 200, false},
+    };
+    struct sip_dialog *d;
+
+    begin();
+    for (int confirmed = 0; confirmed < 2; confirmed++) {
+        d = open_one(confirmed ? 200 : 183); /* of an early one its INVITE decides */
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            CU_ASSERT_EQUAL(
+                sip_dialog_is_lost(d, response(rows[i].status, rows[i].method, ALICE, BOB, 7, "")),
+                confirmed && rows[i].lost);
+    }
+    sip_dialog_terminate(d);
+    CU_ASSERT_FALSE(sip_dialog_is_lost(d, response(481, "INFO", ALICE, BOB, 7, "")));
+    end();
+}
+
+static void whether_there_is_a_call_its_invite_says(void)
+{
+    struct sip_dialog *d;
+
+    begin();
+    d = open_one(180);
+    CU_ASSERT_EQUAL(sip_dialog_on_request(d, SIP_CALLEE, request("BYE", BOB, ALICE, 4, "")),
+                    -EPERM); /* RFC 3261 15 */
+    CU_ASSERT_EQUAL(sip_dialog_on_request(d, SIP_CALLER, request("BYE", ALICE, BOB, 6, "")), 0);
+    CU_ASSERT_EQUAL(sip_dialog_state(d), SIP_DIALOG_EARLY);
+    CU_ASSERT_PTR_EQUAL(open_one(200), d);
+    CU_ASSERT_EQUAL(sip_dialog_state(d), SIP_DIALOG_CONFIRMED);
+    CU_ASSERT_EQUAL(sip_dialog_on_request(d, SIP_CALLEE, request("BYE", BOB, ALICE, 4, "")), 0);
     CU_ASSERT_EQUAL(sip_dialog_state(d), SIP_DIALOG_TERMINATED);
+    end();
+}
+
+static void what_was_early_does_not_linger(void)
+{
+    begin();
+    sip_dialog_terminate(open_one(180));
+    CU_ASSERT_EQUAL(n_ends, 0); /* not in this turn */
+    sim_run(sim, 10 * MSEC);
+    CU_ASSERT_EQUAL(n_ends, 1);
+    CU_ASSERT_EQUAL(sip_dialogs_count(ds), 0);
+    end();
+}
+
+static struct sip_dialog *ring(unsigned status, const char *to_tag, int want)
+{
+    struct sip_dialog *d = NULL;
+    char to[64];
+
+    snprintf(to, sizeof(to), "<sip:bob@home>;tag=%s", to_tag);
+    CU_ASSERT_EQUAL(sip_dialog_open(ds, SIP_LEG_THROUGH,
+                                    request("INVITE", ALICE, BOB_NEW, 5, CALLER_RR),
+                                    response(status, "INVITE", ALICE, to, 5, CALLEE_RR), 1, &d),
+                    want);
+    return d;
+}
+
+static void phones_that_ring_leave_room_for_those_that_answer(void)
+{
+    struct sip_dialogs_options o = sip_dialogs_options_default;
+
+    o.limit = 4;
+    begin_with(&o);
+    ring(180, "1", 0);
+    ring(180, "2", 0);
+    ring(180, "3", -ENOSPC);
+    ring(183, "2", 0);
+    ring(200, "3", 0);
+    ring(200, "4", 0);
+    ring(200, "1", 0);
+    ring(200, "5", -ENOSPC);
     end();
 }
 
@@ -313,7 +395,7 @@ static void a_request_of_our_own_looks_like_the_other_side_sent_it(void)
 
 /* ---- release ---- */
 
-static unsigned n_byes[2];
+static unsigned n_byes[2], n_acks;
 
 static bool count_byes(enum net_proto proto, const struct addr *from, const struct addr *to,
                        struct span data, void *ctx)
@@ -321,6 +403,8 @@ static bool count_byes(enum net_proto proto, const struct addr *from, const stru
     (void)proto, (void)from, (void)ctx;
     if (span_starts(data, SPAN("BYE ")))
         n_byes[to->ip[3] == 9]++;
+    if (span_starts(data, SPAN("ACK ")) && to->ip[3] == 9)
+        n_acks++;
     return true;
 }
 
@@ -362,6 +446,23 @@ static void release_sends_a_bye_to_both_sides(void)
     CU_ASSERT_EQUAL(n_byes[0], 1);
     CU_ASSERT(n_byes[1] > 1); /* and again: nobody answered the first one */
     CU_ASSERT_EQUAL(sip_dialog_release(d, l, SPAN_NONE), 0);
+    /* who answered for nothing: the caller has not heard of it */
+    sim_run(sim, 100 * SEC);
+    memset(n_byes, 0, sizeof(n_byes));
+    d = open_one(200);
+    sip_dialog_set_hop(d, SIP_CALLER, &hop);
+    hop = sip_target_of(e, NET_UDP, &bob, 0);
+    sip_dialog_set_hop(d, SIP_CALLEE, &hop);
+    n_acks = 0;
+    sip_dialog_turn_down(d, l, SPAN("SIP;cause=487"));
+    CU_ASSERT_EQUAL(sip_dialog_state(d), SIP_DIALOG_TERMINATED);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_EQUAL(n_acks, 1);
+    CU_ASSERT_EQUAL(n_byes[0], 0);
+    CU_ASSERT_EQUAL(n_byes[1], 1);
+    sip_dialog_turn_down(d, l, SPAN_NONE);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_EQUAL(n_acks, 1);
     sip_layer_free(l);
     sip_transport_free(t);
     net_free(net);
@@ -376,8 +477,14 @@ TEST_MAIN("common/dialog", {"a dialog has a way to either side", a_dialog_has_a_
           {"a number used twice is refused", a_number_used_twice_is_refused},
           {"an accepted UPDATE moves the targets", an_accepted_update_moves_the_targets},
           {"a BYE ends it and it lingers", a_bye_ends_it_and_it_lingers},
+          {"some refusals say that the dialog is lost", some_refusals_say_that_the_dialog_is_lost},
+          {"whether there is a call its INVITE says", whether_there_is_a_call_its_invite_says},
+          {"what was early does not linger", what_was_early_does_not_linger},
+          {"phones that ring leave room for those that answer",
+           phones_that_ring_leave_room_for_those_that_answer},
           {"what makes no dialog is refused and the table is bounded",
            what_makes_no_dialog_is_refused_and_the_table_is_bounded},
           {"a request of our own looks as if the other side had sent it",
            a_request_of_our_own_looks_like_the_other_side_sent_it},
-          {"release sends a BYE to both sides", release_sends_a_bye_to_both_sides})
+          {"release sends a BYE to both sides, turning down to one",
+           release_sends_a_bye_to_both_sides})

@@ -58,6 +58,8 @@ static void every_event_of_a_call_has_a_count_and_a_line(void)
         [SESSION_PDP_SILENT] = {"pdp_silent", "warn"},
         [SESSION_PDP_ABORTED] = {"pdp_aborted", "warn"},
         [SESSION_TOKEN_REFUSED] = {"token_refused", "warn"},
+        [SESSION_DIALOG_LOST] = {"dialog_lost", "warn"},
+        [SESSION_FORK_DROPPED] = {"fork_dropped", "warn"},
     };
     char metric[96], line[96];
 
