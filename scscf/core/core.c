@@ -10,6 +10,7 @@
 const struct scscf_options scscf_options_default = {
     .calls = 200000,
     .call_max = UINT64_C(24) * 3600 * SEC,
+    .ring_max = UINT64_C(180) * SEC,
     .event_records = true,
 };
 

@@ -33,6 +33,7 @@ struct scscf_options {
     struct sip_layer_options layer;
     size_t calls;       /* halves of calls at a time, those waiting for the disk included */
     uint64_t call_max;  /* microseconds after the answer a call is ended; 0 = never */
+    uint64_t ring_max;  /* microseconds a phone may ring; 0 = as long as it says so */
     bool event_records; /* a record for each MESSAGE */
 };
 extern const struct scscf_options scscf_options_default;

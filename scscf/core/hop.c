@@ -175,7 +175,12 @@ static void hop_forward(struct hop *h)
         struct way *w = &h->ways[i];
         struct sip_edit e;
         struct sip_branch_options b = {
-            .edit = &e, .targets = w->targets, .n_targets = w->n, .q = w->q};
+            .edit = &e,
+            .targets = w->targets,
+            .n_targets = w->n,
+            .q = w->q,
+            /* Provisionals start timer C again and again (RFC 3261 16.7 step 2). */
+            .no_answer = h->talk ? s->options.ring_max : 0};
 
         if (w->n == 0)
             continue;

@@ -64,6 +64,10 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
      .max = 2592000 * 1000000ll,
      .help = "A call is ended after this long; 0 s = never. Session timers of the phones (RFC "
              "4028) end orphans earlier."},
+    {"calls.longest_ringing", CONF_DURATION, AT(ring_max), .fallback = "3 min", .min = 0,
+     .max = 86400 * 1000000ll,
+     .help = "A phone that was called and says neither yes nor no for this long is cancelled, and "
+             "the caller hears 408; 0 s = it may ring as long as it likes."},
 
     {"cdr.directory", CONF_PATH, AT(cdr_dir), .fallback = "/var/lib/portcullis/cdr",
      .help = "Where charging records are written, one JSON object a line.",
@@ -130,6 +134,7 @@ void scscf_settings(const struct scscf_config *c, struct span *domains, struct s
     o.layer = sip_layer_options_default;
     o.calls = (size_t)c->calls;
     o.call_max = c->call_max;
+    o.ring_max = c->ring_max;
     o.event_records = c->cdr_messages;
     o.registrar = registrar_options_default;
     o.registrar.min_expires = (uint32_t)(c->min_expires / SEC);

@@ -31,13 +31,13 @@ struct scscf_config {
     uint64_t challenge_time, nonce_time;
     uint64_t min_expires, max_expires, default_expires;
     int64_t contacts;
-    uint64_t call_max;
+    uint64_t call_max, ring_max;
     const char *cdr_dir;
     uint64_t cdr_rotate_size, cdr_rotate_time, cdr_gather_time, cdr_retry_time;
     bool cdr_messages;
     int64_t registrations, calls, subscribers;
 };
-#define SCSCF_OPTIONS_N 25
+#define SCSCF_OPTIONS_N 26
 extern const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N];
 #define SCSCF_OPTIONS                                                                              \
     {                                                                                              \

@@ -238,6 +238,51 @@ static void who_answers_after_the_call_is_hung_up_on(void)
     world_close();
 }
 
+/* ---- ringing ---------------------------------------------------------------------------------- */
+
+static void a_phone_does_not_ring_for_ever(void)
+{
+    struct cdr c[4];
+    const char *m;
+
+    open_ringing(NULL);
+    for (unsigned i = 0; i < 17; i++) { /* each starts timer C again */
+        bob_says("180 Ringing", "b");
+        world_run(10000);
+    }
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "CANCEL", NULL));
+    world_run(10000);
+    m = peer_take(&w.pb, "CANCEL", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.pb, &w.s, m, "200 OK", "b", "", NULL);
+    bob_says("487 Request Terminated", "b");
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 408", NULL), "SIP/2.0 408"));
+    world_run(100);
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].sip_status, 408);
+    CU_ASSERT_EQUAL(c[0].answer_time, 0);
+    world_close();
+}
+
+static void without_end(struct scscf_options *o)
+{
+    o->ring_max = 0;
+}
+
+static void a_phone_may_ring_for_ever_where_policy_says_so(void)
+{
+    open_ringing(without_end);
+    for (unsigned i = 0; i < 60; i++) {
+        bob_says("180 Ringing", "b");
+        (void)peer_take(&w.pa, "SIP/2.0 180", NULL);
+        world_run(60000);
+    }
+    CU_ASSERT_PTR_NULL(peer_take(&w.pb, "CANCEL", NULL));
+    bob_says("200 OK", "b");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+    world_close();
+}
+
 TEST_MAIN("flow/scscf/dialog",
           {"who knows of no dialog ends it for both", who_knows_of_no_dialog_ends_it_for_both},
           {"what is not about the call leaves it", what_is_not_about_the_call_leaves_it},

@@ -30,7 +30,8 @@ static void each_option_reaches_the_room_it_is_for(void)
                               "auth.challenge_time: 11 s\nauth.nonce_time: 12 s\n"
                               "registrar.min_expires: 13 s\nregistrar.max_expires: 15 s\n"
                               "registrar.default_expires: 14 s\nregistrar.contacts: 3\n"
-                              "calls.longest: 16 s\nlimits.registrations: 17\nlimits.calls: 18\n"));
+                              "calls.longest: 16 s\ncalls.longest_ringing: 19 "
+                              "s\nlimits.registrations: 17\nlimits.calls: 18\n"));
     CU_ASSERT(is_at(&o.local, "10.0.0.1:6061"));
     CU_ASSERT_EQUAL(o.n_allow, 2);
     CU_ASSERT_EQUAL(o.allow[0].bits, 16);
@@ -41,6 +42,7 @@ static void each_option_reaches_the_room_it_is_for(void)
     CU_ASSERT_EQUAL(o.registrar.default_expires, 14);
     CU_ASSERT_EQUAL(o.registrar.contacts, 3);
     CU_ASSERT_EQUAL(o.call_max, 16 * SEC);
+    CU_ASSERT_EQUAL(o.ring_max, 19 * SEC);
     CU_ASSERT_EQUAL(o.registrar.limit, 17);
     CU_ASSERT_EQUAL(o.calls, 18);
 }
