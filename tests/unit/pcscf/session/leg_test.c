@@ -183,7 +183,7 @@ static void legs_that_nothing_names_go_while_all_are_released(void)
 /* RFC 3261 13.2.2.4: of several forks, the call is the one that was confirmed. */
 static void the_call_ends_with_its_dialog_and_not_with_a_forks(void)
 {
-    char first, second; /* dialogs are told apart by their addresses alone */
+    char first = 0, second = 0; /* dialogs are told apart by their addresses alone */
     const struct sip_dialog *d[2] = {(void *)&first, (void *)&second};
     struct hop invite = {0};
     struct session_leg ringing = {.invite = &invite, .dialogs = 2};

@@ -44,7 +44,7 @@ static void any_port_of_the_gm_address_is_ours_and_one_of_mw(void)
         uint64_t id;
 
         if (is_own(cases[i].uri, &id) != cases[i].own)
-            fprintf(stderr, "%s\n", cases[i].uri);
+            fprintf(stderr, "%s\n", cases[i].uri ? cases[i].uri : "none");
         CU_ASSERT_EQUAL(is_own(cases[i].uri, &id), cases[i].own);
     }
     stage_close();

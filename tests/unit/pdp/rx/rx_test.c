@@ -158,7 +158,7 @@ static void what_is_missing_in_an_aar_is_shown_by_an_example(void)
          DIAMETER_MISSING_AVP,
          A_SUBSCRIPTION_ID_TYPE},
     };
-    struct span value;
+    struct span value = SPAN_NONE;
 
     none_is_granted(rows, ARRAY_LEN(rows));
     /* RFC 6733 7.1.5: of the least length, and zero. */
@@ -223,7 +223,7 @@ static void a_value_that_cannot_be_is_shown(void)
         ADDRESS("0123456789abcdef"),
 #undef ADDRESS
     };
-    struct span value;
+    struct span value = SPAN_NONE;
 
     none_is_granted(rows, ARRAY_LEN(rows));
     /* As it came. */
