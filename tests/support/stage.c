@@ -15,6 +15,13 @@ static void on_request(struct sip_server *s, struct sip_msg *m, const struct sip
         stage.on_request(s, m, flow);
 }
 
+static void on_ack(struct sip_msg *m, const struct sip_flow *flow, void *ctx)
+{
+    (void)ctx;
+    if (stage.on_ack)
+        stage.on_ack(m, flow);
+}
+
 static void on_set_end(struct binding_set *set, void *ctx)
 {
     (void)ctx;
@@ -65,7 +72,7 @@ static void open_endpoints(void)
 
 void stage_open(void)
 {
-    static const struct sip_layer_ops layer_ops = {.on_request = on_request};
+    static const struct sip_layer_ops layer_ops = {.on_request = on_request, .on_ack = on_ack};
     static const struct bindings_ops bindings_ops = {on_set_end, on_expiry};
     const struct rnd *rnd;
 

@@ -29,6 +29,7 @@ struct stage {
     struct addr at_gm, at_mw, at_ps;
     /* The program's; NULL: nothing is done. */
     void (*on_request)(struct sip_server *s, struct sip_msg *m, const struct sip_flow *flow);
+    void (*on_ack)(struct sip_msg *m, const struct sip_flow *flow); /* of a 2xx */
     void (*on_set_end)(struct binding_set *set);
     void (*on_expiry)(struct binding *b);
 };
