@@ -81,6 +81,7 @@ int sip_dialogs_new(struct loop *l, const struct rnd *rnd,
     ds->o = options ? *options : sip_dialogs_options_default;
     ds->ops = ops ? *ops : (struct sip_dialogs_ops){0};
     ds->ctx = ctx;
+    list_init(&ds->sendings);
     pool_init(&ds->handles, ds->o.limit);
     rnd->fill(rnd->ctx, key, sizeof(key));
     rc = map_init(&ds->map, ds->o.limit, key, same_key);
@@ -122,6 +123,7 @@ void sip_dialogs_free(struct sip_dialogs *ds)
         map_each(&ds->map, first, &node);
         dialog_free(CONTAINER_OF(node, struct sip_dialog, node));
     }
+    sendings_cancel(ds);
     map_fini(&ds->map);
     pool_fini(&ds->handles);
     free(ds);
@@ -430,7 +432,12 @@ const struct sip_dialog_side *sip_dialog_side(const struct sip_dialog *d, enum s
 
 void sip_dialog_set_hop(struct sip_dialog *d, enum sip_side side, const struct sip_target *hop)
 {
-    d->side[side].hop = *hop;
+    d->side[side].hop = hop ? *hop : (struct sip_target){0};
+}
+
+void sip_dialog_set_endpoint(struct sip_dialog *d, enum sip_side side, struct sip_endpoint *from)
+{
+    d->side[side].hop = (struct sip_target){.flow.endpoint = from};
 }
 
 void sip_dialog_set_user(struct sip_dialog *d, void *user)

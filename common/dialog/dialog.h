@@ -7,7 +7,7 @@
  * Owns      its dialogs; a call that was terminated stays 64*T1 for what is still under way.
  * Threads   the loop's.
  * Errors    negative errno; -ENOSPC at the bound.
- * Never     sends, but for sip_dialog_release.
+ * Never     sends, but for sip_dialog_send, _release and _turn_down.
  * Tests     tests/unit/common/dialog. */
 #ifndef COMMON_DIALOG_DIALOG_H
 #define COMMON_DIALOG_DIALOG_H
@@ -54,7 +54,8 @@ struct sip_dialog_side {
     struct span uri;       /* whole From or To value without its tag */
     struct span contact;   /* remote target: URI of its Contact */
     struct span routes;    /* Route value, comma list, from us towards this side; empty = none */
-    struct sip_target hop; /* the role's: how this side is reached from here */
+    struct sip_target hop; /* the role's: how this side is reached from here; no address = by its
+                              routes or contact, from this endpoint; no endpoint = not at all */
     uint32_t cseq;         /* highest it has used; 0 = none yet */
 };
 
@@ -92,7 +93,11 @@ void sip_dialog_terminate(struct sip_dialog *d);
 
 enum sip_dialog_state sip_dialog_state(const struct sip_dialog *d);
 const struct sip_dialog_side *sip_dialog_side(const struct sip_dialog *d, enum sip_side side);
-/* Where requests of our own to that side are sent from and to. */
+/* Requests of our own to that side leave from here, and go by its route set or remote target (RFC
+ * 3261 12.2.1.1). */
+void sip_dialog_set_endpoint(struct sip_dialog *d, enum sip_side side, struct sip_endpoint *from);
+/* They go here instead, whatever the route set says: a phone has no other way than its SA set.
+ * NULL = it cannot be reached. */
 void sip_dialog_set_hop(struct sip_dialog *d, enum sip_side side, const struct sip_target *hop);
 void sip_dialog_set_user(struct sip_dialog *d, void *user);
 void *sip_dialog_user(const struct sip_dialog *d);
@@ -100,13 +105,17 @@ struct handle sip_dialog_handle(const struct sip_dialog *d);
 struct sip_dialog *sip_dialog_by_handle(const struct sip_dialogs *ds, struct handle h);
 
 /* A request of our own to that side, as if the other side had sent it: its next CSeq, route set,
- * target. extra: whole header lines (Reason). For sip_uac_send to sip_dialog_side(...)->hop.
- * -EINVAL before the dialog has a target there, -EMSGSIZE. ACK takes the CSeq of the INVITE. */
+ * target. extra: whole header lines (Reason). -EINVAL before the dialog has a target there,
+ * -EMSGSIZE. ACK takes the CSeq of the INVITE. */
 int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method method,
                        struct span extra, struct span body, struct buf *out);
+/* The same, sent to that side; nobody waits for an answer. reason: value of a Reason header (RFC
+ * 3326); empty = none. -ENOTCONN when it cannot be reached; 0 also while a name is looked up. */
+int sip_dialog_send(struct sip_dialog *d, struct sip_layer *l, enum sip_side to,
+                    enum sip_method method, struct span reason);
 /* BYE to both sides of a confirmed dialog through the layer, and terminate; what cannot be sent is
- * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) reason: value
- * of a Reason header (RFC 3326); empty = none. Returns how many were sent. */
+ * skipped: the dialog ends all the same. (An early one is ended by sip_proxy_abort.) Returns how
+ * many were sent. */
 unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason);
 /* The callee has answered, and the caller is not told: ACK and BYE to the callee (RFC 3261
  * 13.2.2.4), and terminate. */

@@ -15,6 +15,7 @@ struct sip_dialogs {
     void *ctx;
     struct map map;
     struct pool handles;
+    struct list sendings; /* requests whose next hop is being looked up */
 };
 
 struct sip_dialog {
@@ -31,5 +32,8 @@ struct sip_dialog {
     uint32_t invite_cseq[2];      /* of the last INVITE of that side, for its ACK */
     char text[];                  /* Call-ID, tags, From and To */
 };
+
+/* send.c */
+void sendings_cancel(struct sip_dialogs *ds);
 
 #endif

@@ -46,32 +46,13 @@ int sip_dialog_request(struct sip_dialog *d, enum sip_side to, enum sip_method m
     return rc;
 }
 
-/* Fire and forget. */
-static bool say(struct sip_dialog *d, struct sip_layer *l, enum sip_side to, enum sip_method method,
-                struct span reason)
-{
-    const struct sip_target *hop = &d->side[to].hop;
-    char text[8192], line[512];
-    struct buf b = BUF_ON(text), extra = BUF_ON(line);
-
-    if (reason.n) {
-        buf_puts(&extra, "Reason: ");
-        buf_put(&extra, reason);
-        buf_puts(&extra, "\r\n");
-    }
-    return hop->flow.endpoint &&
-           sip_dialog_request(d, to, method, extra.overflow ? SPAN_NONE : buf_span(&extra),
-                              SPAN_NONE, &b) == 0 &&
-           sip_uac_send(l, buf_span(&b), hop, 1, NULL, NULL, NULL) == 0;
-}
-
 unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct span reason)
 {
     unsigned sent = 0;
 
     /* An early one is for CANCEL and a final response to end (15). */
     for (int side = SIP_CALLER; side <= SIP_CALLEE && d->state == SIP_DIALOG_CONFIRMED; side++)
-        sent += say(d, l, (enum sip_side)side, SIP_BYE, reason);
+        sent += sip_dialog_send(d, l, (enum sip_side)side, SIP_BYE, reason) == 0;
     sip_dialog_terminate(d);
     return sent;
 }
@@ -79,8 +60,9 @@ unsigned sip_dialog_release(struct sip_dialog *d, struct sip_layer *l, struct sp
 void sip_dialog_turn_down(struct sip_dialog *d, struct sip_layer *l, struct span reason)
 {
     if (d->state == SIP_DIALOG_CONFIRMED) {
-        (void)say(d, l, SIP_CALLEE, SIP_ACK, SPAN_NONE); /* lost: the 2xx comes again, for nobody */
-        (void)say(d, l, SIP_CALLEE, SIP_BYE, reason);
+        /* lost: the 2xx comes again, for nobody */
+        (void)sip_dialog_send(d, l, SIP_CALLEE, SIP_ACK, SPAN_NONE);
+        (void)sip_dialog_send(d, l, SIP_CALLEE, SIP_BYE, reason);
     }
     sip_dialog_terminate(d);
 }

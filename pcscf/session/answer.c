@@ -5,24 +5,6 @@
 #include "pcscf/secagree/secagree.h"
 #include "pcscf/session/inner.h"
 
-/* How the side a response came from is reached: for requests of our own. */
-static void set_hops(struct hop *h, struct sip_dialog *d, struct sip_branch *branch)
-{
-    struct sip_server *server = sip_server_find(h->session->env.layer, h->server);
-    struct sip_target phone, core;
-    enum sip_side phone_side = h->from_phone ? SIP_CALLER : SIP_CALLEE;
-
-    if (binding_target(h->binding, &phone) == 0)
-        sip_dialog_set_hop(d, phone_side, &phone);
-    if (h->from_phone && branch)
-        core = sip_target_of_flow(sip_branch_flow(branch), 0);
-    else if (!h->from_phone && server)
-        core = sip_target_of_flow(sip_server_flow(server), 0);
-    else
-        return;
-    sip_dialog_set_hop(d, sip_side_other(phone_side), &core);
-}
-
 /* The dialog an answer is in; NULL when it is in none. */
 static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
 {
@@ -48,7 +30,7 @@ static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
         leg->dialogs++;
         if (leg->n_forks < ARRAY_LEN(leg->forks))
             leg->forks[leg->n_forks++] = sip_dialog_handle(d);
-        set_hops(h, d, a->branch);
+        sip_dialog_set_endpoint(d, sip_side_other(leg_phone_side(leg)), s->env.mw);
     }
     if (a->status / 100 == 2 && !leg->answered_at) {
         leg->confirmed = d;
@@ -87,12 +69,11 @@ static void acknowledge(struct hop *h)
 {
     struct sip_dialog *d = h->initial ? h->leg->confirmed : hop_dialog(h);
     enum sip_side to = h->initial ? SIP_CALLEE : sip_side_other(h->side);
-    char room[4096];
-    struct buf b = BUF_ON(room);
 
-    if (d && sip_dialog_request(d, to, SIP_ACK, SPAN_NONE, SPAN_NONE, &b) == 0)
-        (void)sip_uac_send(h->session->env.layer, buf_span(&b), &sip_dialog_side(d, to)->hop, 1,
-                           NULL, NULL, NULL);
+    if (!d)
+        return;
+    leg_find_phone(h->leg, d);
+    (void)sip_dialog_send(d, h->session->env.layer, to, SIP_ACK, SPAN_NONE);
 }
 
 /* Its callee hears a BYE; the caller will hear the refusal. */
@@ -100,16 +81,16 @@ static void end_callee(struct hop *h, unsigned cause, const char *text)
 {
     struct session_leg *leg = h->leg;
     struct sip_dialog *d = leg->confirmed;
-    char room[4096];
     char reason[96];
-    struct buf b = BUF_ON(room), why = BUF_ON(reason);
+    struct buf why = BUF_ON(reason);
 
-    buf_fmt(&why, "Reason: SIP;cause=%u;text=\"%s\"\r\n", cause, text);
-    if (d && sip_dialog_request(d, SIP_CALLEE, SIP_BYE, buf_span(&why), SPAN_NONE, &b) == 0)
-        (void)sip_uac_send(h->session->env.layer, buf_span(&b),
-                           &sip_dialog_side(d, SIP_CALLEE)->hop, 1, NULL, NULL, NULL);
-    if (d)
-        sip_dialog_terminate(d);
+    if (!d)
+        return;
+    buf_fmt(&why, "SIP;cause=%u;text=\"%s\"", cause, text);
+    leg_find_phone(leg, d);
+    (void)sip_dialog_send(d, h->session->env.layer, SIP_CALLEE, SIP_BYE,
+                          buf_span(&why)); /* who cannot be reached has nothing to end */
+    sip_dialog_terminate(d);
     leg->confirmed = NULL;
 }
 

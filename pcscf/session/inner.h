@@ -107,6 +107,12 @@ void leg_media_end(struct session_leg *leg);
 void leg_let_go(struct session_leg *leg);
 /* The INVITE is over, and with it what is still early (RFC 3261 13.2.2.4). */
 void leg_forks_end(struct session_leg *leg);
+static inline enum sip_side leg_phone_side(const struct session_leg *leg)
+{
+    return leg->side == SIP_LEG_ORIGINATING ? SIP_CALLER : SIP_CALLEE;
+}
+/* Before a request of our own in d: where the phone is by now. */
+void leg_find_phone(const struct session_leg *leg, struct sip_dialog *d);
 /* BYE to both sides, media ended. */
 void leg_release(struct session_leg *leg, const char *reason);
 void session_tell(struct session *s, enum session_event event, const struct session_leg *leg,

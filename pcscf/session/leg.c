@@ -111,6 +111,15 @@ void leg_forks_end(struct session_leg *leg)
     }
 }
 
+/* TS 33.203 7.4: the set the call began on is long gone after a few re-authentications. */
+void leg_find_phone(const struct session_leg *leg, struct sip_dialog *d)
+{
+    struct sip_target phone;
+    bool found = binding_target(leg->binding, &phone) == 0;
+
+    sip_dialog_set_hop(d, leg_phone_side(leg), found ? &phone : NULL);
+}
+
 void leg_release(struct session_leg *leg, const char *reason)
 {
     char text[128];
@@ -123,8 +132,10 @@ void leg_release(struct session_leg *leg, const char *reason)
     /* Still ringing: cancelled forwards, refused backwards. */
     if (leg->invite && leg->invite->proxy && !leg->confirmed)
         sip_proxy_abort(leg->invite->proxy, 503, reason, SPAN_NONE);
-    if (leg->confirmed)
+    if (leg->confirmed) {
+        leg_find_phone(leg, leg->confirmed);
         (void)sip_dialog_release(leg->confirmed, leg->session->env.layer, buf_span(&b));
+    }
     leg->confirmed = NULL;
     leg->hops--;
     leg_let_go(leg);

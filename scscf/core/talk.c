@@ -90,19 +90,6 @@ void talk_end(struct talk *t, const struct call_ending *ending)
 
 /* ---- dialogs ---------------------------------------------------------------------------------- */
 
-/* Where requests of our own would go. */
-static void set_hops(struct sip_dialog *d, struct sip_server *server,
-                     const struct sip_branch *branch)
-{
-    struct sip_target hop = sip_target_of_flow(sip_server_flow(server), 0);
-
-    sip_dialog_set_hop(d, SIP_CALLER, &hop);
-    if (!branch)
-        return;
-    hop = sip_target_of_flow(sip_branch_flow(branch), 0);
-    sip_dialog_set_hop(d, SIP_CALLEE, &hop);
-}
-
 /* One tag more than a call has phones. It may still be the one that answers. */
 static bool is_fork_too_many(const struct talk *t, const struct sip_answer *a)
 {
@@ -132,7 +119,8 @@ static struct fork *fork_of(struct talk *t, const struct sip_answer *a)
     list_add_tail(&t->forks, &f->item);
     t->n_forks++;
     sip_dialog_set_user(d, f);
-    set_hops(d, server, a->branch);
+    sip_dialog_set_endpoint(d, SIP_CALLER, t->s->endpoint);
+    sip_dialog_set_endpoint(d, SIP_CALLEE, t->s->endpoint);
     return f;
 }
 

@@ -33,7 +33,9 @@ static void bob_says(const char *status, const char *tag, const char *lines)
     world_run(20);
 }
 
-#define BOBS_CONTACT "Contact: <sip:bob@192.0.2.102:5062>\nP-Asserted-Identity: <" BOB ">\n"
+#define BOBS_CONTACT                                                                               \
+    "Record-Route: <sip:192.0.2.12:5070;lr>\nContact: <sip:bob@192.0.2.102:5062>\n"                \
+    "P-Asserted-Identity: <" BOB ">\n"
 
 static void answered_call(const char *call_id, const char *lines)
 {

@@ -5,7 +5,9 @@
 
 #include "tests/flow/scscf/world.h"
 
-#define BOBS_CONTACT "Contact: <sip:bob@192.0.2.102:5062>\nP-Asserted-Identity: <" BOB ">\n"
+#define BOBS_CONTACT                                                                               \
+    "Record-Route: <sip:192.0.2.12:5070;lr>\nContact: <sip:bob@192.0.2.102:5062>\n"                \
+    "P-Asserted-Identity: <" BOB ">\n"
 
 /* The INVITE as it reached pb. */
 static char invite[PEER_TEXT_MAX];

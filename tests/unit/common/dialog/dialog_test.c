@@ -421,6 +421,7 @@ static void release_sends_a_bye_to_both_sides(void)
     struct sip_layer *l;
     struct sip_target hop;
     struct sip_dialog *d;
+    size_t before;
 
     begin();
     eo.local = (struct addr){.family = AF_INET, .port = 5060, .ip = {192, 0, 2, 7}};
@@ -463,6 +464,16 @@ static void release_sends_a_bye_to_both_sides(void)
     sip_dialog_turn_down(d, l, SPAN_NONE);
     sim_run(sim, 100 * MSEC);
     CU_ASSERT_EQUAL(n_acks, 1);
+    /* A hop that was taken back leaves no way, and a route of which nothing is known neither. */
+    d = open_one(200);
+    sip_dialog_set_hop(d, SIP_CALLEE, &hop);
+    sip_dialog_set_hop(d, SIP_CALLEE, NULL);
+    before = sip_layer_clients(l);
+    CU_ASSERT_EQUAL(sip_dialog_send(d, l, SIP_CALLEE, SIP_BYE, SPAN_NONE), -ENOTCONN);
+    sip_dialog_set_endpoint(d, SIP_CALLEE, e);
+    CU_ASSERT_EQUAL(sip_dialog_send(d, l, SIP_CALLEE, SIP_BYE, SPAN_NONE), 0); /* sip:t1 */
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_EQUAL(sip_layer_clients(l), before);
     sip_layer_free(l);
     sip_transport_free(t);
     net_free(net);
