@@ -9,15 +9,15 @@
 struct access_source {
     struct map_node node;
     struct list age;
-    struct addr ip;
+    struct addr key; /* the port says whether it is protected */
     /* The instant at which the bucket is full again; each message moves it on by 1/rate (virtual
      * scheduling, ITU-T I.371 annex A). */
     uint64_t full_at;
 };
 
-static bool ip_equal(const struct map_node *node, const void *key)
+static bool source_equal(const struct map_node *node, const void *key)
 {
-    return addr_ip_eq(&CONTAINER_OF(node, const struct access_source, node)->ip, key);
+    return addr_eq(&CONTAINER_OF(node, const struct access_source, node)->key, key);
 }
 
 int access_init(struct access *a, const struct rnd *rnd, const struct access_options *options)
@@ -30,7 +30,7 @@ int access_init(struct access *a, const struct rnd *rnd, const struct access_opt
     if (a->options.sources == 0)
         a->options.sources = 1;
     rnd->fill(rnd->ctx, key, sizeof(key));
-    rc = map_init(&a->by_ip, 0, key, ip_equal);
+    rc = map_init(&a->map, 0, key, source_equal);
     if (rc != 0)
         return rc;
     a->sources = calloc(a->options.sources, sizeof(*a->sources));
@@ -43,15 +43,15 @@ int access_init(struct access *a, const struct rnd *rnd, const struct access_opt
 
 void access_fini(struct access *a)
 {
-    map_fini(&a->by_ip);
+    map_fini(&a->map);
     free(a->sources);
     *a = (struct access){0};
 }
 
-static struct access_source *source_of(struct access *a, const struct addr *ip)
+static struct access_source *source_of(struct access *a, const struct addr *key)
 {
-    uint64_t hash = addr_hash(&a->by_ip, ip);
-    struct map_node *node = map_find(&a->by_ip, hash, ip);
+    uint64_t hash = addr_hash(&a->map, key);
+    struct map_node *node = map_find(&a->map, hash, key);
     struct access_source *s;
 
     if (node) {
@@ -63,20 +63,20 @@ static struct access_source *source_of(struct access *a, const struct addr *ip)
         } else {
             s = CONTAINER_OF(a->by_age.next, struct access_source, age);
             list_del(&s->age);
-            map_del(&a->by_ip, &s->node);
+            map_del(&a->map, &s->node);
         }
-        s->ip = *ip;
+        s->key = *key;
         s->full_at = 0;
-        (void)map_add(&a->by_ip, hash, &s->node); /* no limit, no allocation that can refuse */
+        (void)map_add(&a->map, hash, &s->node); /* no limit, no allocation that can refuse */
     }
     list_add_tail(&a->by_age, &s->age);
     return s;
 }
 
-enum access_verdict access_check(struct access *a, const struct addr *from, size_t size,
-                                 uint64_t now)
+enum access_verdict access_check(struct access *a, const struct addr *from, bool is_protected,
+                                 size_t size, uint64_t now)
 {
-    struct addr ip = *from;
+    struct addr key = *from;
     struct access_source *s;
     uint64_t step, depth;
 
@@ -84,8 +84,8 @@ enum access_verdict access_check(struct access *a, const struct addr *from, size
         return ACCESS_TOO_LARGE;
     if (a->options.rate == 0)
         return ACCESS_PASS;
-    ip.port = 0;
-    s = source_of(a, &ip);
+    key.port = is_protected;
+    s = source_of(a, &key);
     step = SECOND / a->options.rate;
     depth = step * (a->options.burst ? a->options.burst : 1);
     if (s->full_at < now)

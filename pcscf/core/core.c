@@ -154,7 +154,8 @@ static enum sip_guard_verdict on_bytes(const struct sip_flow *flow, struct span 
 
     if (sip_endpoint_tag(flow->endpoint) == AT_MW)
         return SIP_GUARD_PASS;
-    switch (access_check(&c->access, &flow->remote, raw.n, loop_now(c->env.loop))) {
+    switch (
+        access_check(&c->access, &flow->remote, is_protected(flow), raw.n, loop_now(c->env.loop))) {
     case ACCESS_PASS:
         return SIP_GUARD_PASS;
     case ACCESS_TOO_LARGE:

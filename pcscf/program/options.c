@@ -31,8 +31,8 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
              "table 7.7.1), rfc3261 a quarter of it, for wired access."},
     {"gm.rate", CONF_INT, AT(rate), .fallback = "50", .min = 0, .max = 1000000,
      .unit = "messages/s",
-     .help = "What one address may send in the long run; more is dropped and counted. 0 = no "
-             "bound."},
+     .help = "What one address may send in the long run, as much in the clear and as much over its "
+             "SAs; more is dropped and counted. 0 = no bound."},
     {"gm.burst", CONF_INT, AT(burst), .fallback = "200", .min = 1, .max = 1000000,
      .unit = "messages", .help = "What one address may send at once."},
     {"gm.message_max", CONF_SIZE, AT(message_max), .fallback = "65535", .min = 1500, .max = 65535,
