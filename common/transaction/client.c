@@ -177,6 +177,7 @@ static struct sip_target way_of(const struct sip_client *c)
     struct sip_target to = sip_target_of_flow(&c->used, 0);
 
     to.flow.proto = (enum net_proto)c->proto;
+    to.whom = c->targets[c->at].whom;
     return to;
 }
 
@@ -403,7 +404,22 @@ void client_end_fired(struct sip_client *c)
     client_event(c, event, NULL);
 }
 
-void client_on_response(struct sip_layer *l, struct sip_msg *m)
+/* Whoever has seen a message of ours on its way knows its branch. */
+static bool is_asked(const struct sip_client *c, const struct sip_flow *flow)
+{
+    struct sip_layer *l = c->x.l;
+    uint64_t whom = c->targets[c->at].whom;
+
+    if (l->ops.may_answer ? l->ops.may_answer(&c->used, whom, flow, l->ctx)
+                          : sip_flow_may_answer(&c->used, flow))
+        return true;
+    l->counters.false_answers++;
+    if (l->ops.on_false_answer)
+        l->ops.on_false_answer(flow, l->ctx);
+    return false;
+}
+
+void client_on_response(struct sip_layer *l, struct sip_msg *m, const struct sip_flow *flow)
 {
     struct client_key k = {.cancel = m->method == SIP_CANCEL};
     struct map_node *node = NULL;
@@ -416,6 +432,8 @@ void client_on_response(struct sip_layer *l, struct sip_msg *m)
         l->counters.response_strays++; /* RFC 6026 7.3: never forwarded */
         return;
     }
+    if (!is_asked(c, flow))
+        return;
     l->counters.responses++;
     /* RFC 3263 4.3: a 503 is as good as no answer while there is another target */
     if (m->status == 503 && has_next(c) &&

@@ -131,7 +131,7 @@ int client_set_request(struct sip_client *c, struct span request);
 void client_start(struct sip_client *c);
 /* extra: lines of the CANCEL, copied. */
 void client_cancel(struct sip_client *c, struct span extra);
-void client_on_response(struct sip_layer *l, struct sip_msg *m);
+void client_on_response(struct sip_layer *l, struct sip_msg *m, const struct sip_flow *flow);
 void client_event(struct sip_client *c, enum tx_event event, struct sip_msg *m);
 void client_end_fired(struct sip_client *c);
 /* Out of the table at once; on_end comes with the reaping. */

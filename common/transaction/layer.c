@@ -81,7 +81,7 @@ static void on_message(struct sip_msg *m, const struct sip_flow *flow, void *ctx
     if (m->is_request)
         server_on_request(l, m, flow);
     else
-        client_on_response(l, m);
+        client_on_response(l, m, flow);
 }
 
 /* ---- beginning and end ------------------------------ */

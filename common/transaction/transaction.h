@@ -8,7 +8,8 @@
  * Threads   the loop's.
  * Errors    negative errno; a full table is answered with 503 and Retry-After, and counted.
  * Never     calls back from inside sip_proxy_* or sip_uac_send: what they cause comes later.
- *           Never forwards a response it has no transaction for (RFC 6026 7.3).
+ *           Never forwards a response it has no transaction for (RFC 6026 7.3), or that comes from
+ *           elsewhere than the request went.
  * Tests     tests/unit/common/transaction, tests/bench/common/transaction. */
 #ifndef COMMON_TRANSACTION_TRANSACTION_H
 #define COMMON_TRANSACTION_TRANSACTION_H
@@ -35,6 +36,13 @@ struct sip_layer_ops {
     /* The INVITE s, which has no proxy context, was cancelled; the CANCEL has its 200 already.
      * NULL, or not answered from within: the layer answers s with 487. */
     void (*on_cancel)(struct sip_server *s, void *ctx);
+    /* Whether an answer that came from `from` is of those who were asked: `asked` is how the request
+     * went, `whom` the target's. A branch is no secret: every Via on the way is shown to the callee.
+     * NULL = sip_flow_may_answer. */
+    bool (*may_answer)(const struct sip_flow *asked, uint64_t whom, const struct sip_flow *from,
+                       void *ctx);
+    /* An answer of others than were asked was dropped. May be NULL. */
+    void (*on_false_answer)(const struct sip_flow *from, void *ctx);
 };
 
 struct sip_layer_options {
@@ -209,6 +217,7 @@ const struct sip_flow *sip_client_flow(const struct sip_client *c);
     X(request_retransmissions, "requests received again")                                          \
     X(responses, "responses matched to a transaction")                                             \
     X(response_strays, "responses without a transaction, dropped (RFC 6026 7.3)")                  \
+    X(false_answers, "responses from others than were asked, dropped")                             \
     X(acks, "ACKs for a 2xx, given to the role")                                                   \
     X(ack_strays, "ACKs for a failure nobody waits for")                                           \
     X(cancels, "CANCELs matched")                                                                  \

@@ -118,14 +118,25 @@ void transport_refuse(struct sip_transport *t, const struct sip_flow *flow, cons
         t->guard.on_bad(flow, reject, t->guard_ctx);
 }
 
+static bool is_named(const struct sip_endpoint_options *o, const struct addr *a)
+{
+    for (size_t i = 0; i < o->n_allow; i++)
+        if (addr_net_has(&o->allow[i], a))
+            return true;
+    return false;
+}
+
+bool sip_flow_may_answer(const struct sip_flow *asked, const struct sip_flow *from)
+{
+    return asked->endpoint == from->endpoint && (addr_ip_eq(&asked->remote, &from->remote) ||
+                                                 is_named(&asked->endpoint->o, &from->remote));
+}
+
 bool transport_allows(struct sip_transport *t, const struct sip_flow *flow)
 {
     const struct sip_endpoint_options *o = &flow->endpoint->o;
 
-    for (size_t i = 0; i < o->n_allow; i++)
-        if (addr_net_has(&o->allow[i], &flow->remote))
-            return true;
-    if (o->n_allow == 0)
+    if (o->n_allow == 0 || is_named(o, &flow->remote))
         return true;
     t->counters.strangers++;
     if (t->guard.on_stranger)

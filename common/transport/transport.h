@@ -43,6 +43,8 @@ struct sip_target {
     struct sip_flow
         flow; /* endpoint: what to send from; remote: to whom; connection: tried first */
     unsigned policy;
+    uint64_t
+        whom; /* the role's own name for who is there, for sip_layer_ops.may_answer; 0 = none */
 };
 
 /* Endpoint, protocol and address in one go. */
@@ -67,7 +69,8 @@ struct sip_endpoint_options {
     struct span sent_by; /* "192.0.2.1:5062" for our Via; empty = local. Copied. */
     enum sip_timer_profile timers;
     /* Who may send requests and connect (the trust domain of RFC 3324); n_allow 0 = anyone. Answers
-     * are for transactions, which know theirs. Must outlive the endpoint. */
+     * are for transactions, which know whom they asked (sip_flow_may_answer). Must outlive the
+     * endpoint. */
     const struct addr_net *allow;
     size_t n_allow;
 };
@@ -172,6 +175,10 @@ int sip_transport_send(struct sip_transport *t, const struct sip_target *target,
  * to the source address and sent-by port. The guard may know better. */
 struct sip_target sip_target_of_response(const struct sip_msg *request,
                                          const struct sip_flow *flow);
+/* Whether an answer to what was sent over `asked` may come from `from`: to the same endpoint, from the
+ * IP address that was asked or one that the endpoint's `allow` names (who has several addresses
+ * answers from any: RFC 3261 18.1.2); port and protocol do not count. */
+bool sip_flow_may_answer(const struct sip_flow *asked, const struct sip_flow *from);
 /* False when the connection is gone; true for UDP. */
 bool sip_flow_alive(const struct sip_transport *t, const struct sip_flow *flow);
 void sip_flow_close(struct sip_transport *t, const struct sip_flow *flow);

@@ -450,6 +450,7 @@ int binding_target(const struct binding *b, struct sip_target *ret_target)
 
     if (!b->ipsec) {
         *ret_target = sip_target_of_flow(&b->source, 0);
+        ret_target->whom = b->id;
         return 0;
     }
     if (!s)
@@ -458,10 +459,11 @@ int binding_target(const struct binding *b, struct sip_target *ret_target)
         /* The phone's own connection, port_uc to port_ps; without it, one of ours to port_us. */
         *ret_target = sip_target_of(s->pc, NET_TCP, &s->phone_us, SIP_TARGET_UDP_FALLBACK);
         ret_target->flow.connection = b->source.connection;
-        return 0;
+    } else {
+        /* Phones listen on port_us for both (TS 33.203 7.1), and fragments get lost on the air. */
+        *ret_target = sip_target_of(s->pc, NET_UDP, &s->phone_us, SIP_TARGET_LARGE_BY_TCP);
     }
-    /* Phones listen on port_us for both (TS 33.203 7.1), and fragments get lost on the air. */
-    *ret_target = sip_target_of(s->pc, NET_UDP, &s->phone_us, SIP_TARGET_LARGE_BY_TCP);
+    ret_target->whom = b->id;
     return 0;
 }
 

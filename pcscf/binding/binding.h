@@ -130,7 +130,7 @@ bool binding_set_limit(struct bindings *bs, struct binding_set *set, uint64_t se
  * phone without IPsec. */
 struct binding_set *binding_sending_set(const struct binding *b);
 
-/* Requests to the phone. -ENOTCONN when it has no set although it needs one. */
+/* Requests to the phone; `whom` is its id. -ENOTCONN when it has no set although it needs one. */
 int binding_target(const struct binding *b, struct sip_target *ret_target);
 /* Responses to a request of the phone that came on `flow`; false = the usual way (RFC 3261 18.2.2).
  * Over UDP they leave from port_pc to port_us (TS 33.203 7.1). */

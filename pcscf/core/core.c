@@ -146,6 +146,21 @@ static void on_cancel(struct sip_server *s, void *ctx)
     session_on_cancel(((struct core *)ctx)->session, s);
 }
 
+/* A phone is asked by UDP and answers by TCP, from whichever of its ports and to whichever of ours (TS
+ * 33.203 7.1): what counts is that the answer came over SAs of the same phone. */
+static bool may_answer(const struct sip_flow *asked, uint64_t whom, const struct sip_flow *from,
+                       void *ctx)
+{
+    const struct core *c = ctx;
+    struct binding_set *set = NULL;
+    const struct binding *b;
+
+    if (!is_protected(asked))
+        return sip_flow_may_answer(asked, from);
+    b = is_protected(from) ? binding_of_flow(c->bindings, from, true, SPAN_NONE, &set) : NULL;
+    return b && b->id == whom && set->state != BINDING_SET_TEMPORARY;
+}
+
 /* ---- before parsing ---------------------------------------------------------------------------- */
 
 static enum sip_guard_verdict on_bytes(const struct sip_flow *flow, struct span raw, void *ctx)
@@ -193,6 +208,14 @@ static void on_stranger(const struct sip_flow *flow, void *ctx)
 
     if (c->env.on_stranger)
         c->env.on_stranger(flow, c->env.ctx);
+}
+
+static void on_false_answer(const struct sip_flow *from, void *ctx)
+{
+    struct core *c = ctx;
+
+    if (c->env.on_false_answer)
+        c->env.on_false_answer(from, c->env.ctx);
 }
 
 /* ---- from the rooms ---------------------------------------------------------------------------- */
@@ -336,7 +359,11 @@ static int make_session(struct core *c)
 
 static int make_rooms(struct core *c, char ret_what[80])
 {
-    static const struct sip_layer_ops layer_ops = {on_request, on_ack, on_cancel};
+    static const struct sip_layer_ops layer_ops = {.on_request = on_request,
+                                                   .on_ack = on_ack,
+                                                   .on_cancel = on_cancel,
+                                                   .may_answer = may_answer,
+                                                   .on_false_answer = on_false_answer};
     static const struct sip_guard guard = {
         .on_bytes = on_bytes,
         .on_bad = on_bad,

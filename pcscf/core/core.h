@@ -3,7 +3,7 @@
  *
  * Decides   who a message belongs to before any room sees it: by the endpoint it came to, by its SA
  *           set, or by its IP association; that an SA set nobody has answered a challenge on
- *           carries REGISTER only.
+ *           carries REGISTER only; that a phone's requests are answered over its SAs.
  * Owns      transport, transactions, bindings, registrations, sessions, the clients of edge and
  *           PDP. IPsec, Diameter, network and loop are ports that it is given.
  * Threads   the loop's.
@@ -51,6 +51,7 @@ struct core_env {
                      const char *what, void *ctx);
     void (*on_bad)(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
     void (*on_stranger)(const struct sip_flow *flow, void *ctx);
+    void (*on_false_answer)(const struct sip_flow *from, void *ctx); /* others were asked */
     void *ctx;
 };
 

@@ -43,7 +43,7 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
     {"mw.allow", CONF_NETS, AT(mw_allow), .fallback = "[127.0.0.0/8]", .max = 256,
      .help = "Addresses and networks of the core, whose P-Asserted-Identity phones are shown (RFC "
              "3325). Requests of others get no answer and are counted. [] = anyone who reaches "
-             "mw.address."},
+             "mw.address. What we ask is answered from the address asked, or from one of these."},
     {"mw.core", CONF_STRING, AT(core), .fallback = "", .sample = "sip:127.0.0.20:6060",
      .help = "Where REGISTER goes: the URI of the I-CSCF or S-CSCF. \"\" = by DNS, from the domain "
              "the phone names (RFC 3263)."},

@@ -184,6 +184,7 @@ static int open_core(struct program *p, struct daemon_finding *f)
                            .on_aside = p->config->trace ? report_aside : NULL,
                            .on_bad = report_bad,
                            .on_stranger = report_stranger,
+                           .on_false_answer = report_false_answer,
                            .ctx = p};
     struct core_options options;
     int rc;

@@ -76,6 +76,7 @@ void report_session(enum session_event e, const struct session_leg *leg, struct 
 void report_aside(const struct session_leg *leg, const char *party, bool outgoing, const char *what,
                   void *ctx);
 void report_stranger(const struct sip_flow *flow, void *ctx);
+void report_false_answer(const struct sip_flow *from, void *ctx);
 void report_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx);
 void report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx);
 

@@ -204,13 +204,30 @@ void report_stranger(const struct sip_flow *flow, void *ctx)
             OBS_TEXT("remedy", "if it is of the core, add it there"));
 }
 
+static bool is_of_core(const struct sip_flow *flow)
+{
+    return strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
+}
+
+void report_false_answer(const struct sip_flow *from, void *ctx)
+{
+    struct program *p = ctx;
+
+    OBS_LOG(daemon_log(p->daemon), OBS_WARN, "sip.false_answer", OBS_ADDR("from", &from->remote),
+            OBS_TEXT("at", sip_endpoint_name(from->endpoint)),
+            OBS_TEXT("why", "it answers what others were asked"),
+            OBS_TEXT("remedy", is_of_core(from)
+                                   ? "if it is the core's, too, add the address to mw.allow"
+                                   : "none: it was dropped"));
+}
+
 /* ---- the recorder -------------------------------------------------------------------------------- */
 
 /* Of the core, the one that mw.core names is the S-CSCF. */
 static struct span party(const struct program *p, char *room, size_t size,
                          const struct sip_flow *flow)
 {
-    bool core = strcmp(sip_endpoint_name(flow->endpoint), "mw") == 0;
+    bool core = is_of_core(flow);
     char text[ADDR_TEXT_MAX];
     struct buf b = {room, 0, size, false};
     struct sip_uri uri;

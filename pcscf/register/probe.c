@@ -78,6 +78,7 @@ int probe_start(struct attempt *a, struct binding_set *set)
     size_t phone, us;
     int rc;
 
+    to.whom = set->binding->id;
     put_uri(&text, &set->phone_us);
     phone = text.n;
     put_uri(&text, sip_endpoint_local(set->ps));

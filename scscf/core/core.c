@@ -88,6 +88,14 @@ static void on_stranger(const struct sip_flow *flow, void *ctx)
         s->env.on_stranger(s->env.ctx, flow);
 }
 
+static void on_false_answer(const struct sip_flow *from, void *ctx)
+{
+    struct scscf *s = ctx;
+
+    if (s->env.on_false_answer)
+        s->env.on_false_answer(s->env.ctx, from);
+}
+
 static void on_registrar_event(void *ctx, enum registrar_event event, struct span impi,
                                struct span detail)
 {
@@ -137,7 +145,10 @@ static void put_uri(char *dst, size_t cap, const char *before, const struct addr
 static int open_port(struct scscf *s)
 {
     static const struct sip_guard guard = {.on_bad = on_bad, .on_stranger = on_stranger};
-    static const struct sip_layer_ops layer_ops = {on_request, on_ack, on_cancel};
+    static const struct sip_layer_ops layer_ops = {.on_request = on_request,
+                                                   .on_ack = on_ack,
+                                                   .on_cancel = on_cancel,
+                                                   .on_false_answer = on_false_answer};
     struct sip_endpoint_options port = {.name = "mw",
                                         .local = s->options.local,
                                         .udp = true,

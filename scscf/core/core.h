@@ -66,6 +66,7 @@ struct scscf_env {
                         struct span detail);
     void (*on_bad)(void *ctx, const struct sip_flow *flow, const struct sip_reject *reject);
     void (*on_stranger)(void *ctx, const struct sip_flow *flow);
+    void (*on_false_answer)(void *ctx, const struct sip_flow *from); /* others were asked */
     void *ctx;
 };
 

@@ -25,7 +25,8 @@ const struct conf_option scscf_conf_options[SCSCF_OPTIONS_N] = {
     {"mw.allow", CONF_NETS, AT(mw_allow), .fallback = "[127.0.0.0/8]", .max = 256,
      .help = "Addresses and networks of P-CSCFs and other S-CSCFs, whose P-Asserted-Identity and "
              "integrity-protected are believed. Requests of others get no answer and are counted. "
-             "[] = anyone who reaches mw.address."},
+             "[] = anyone who reaches mw.address. What we ask is answered from the address asked, "
+             "or from one of these."},
 
     {"subscribers.path", CONF_PATH, AT(store), .fallback = "/var/lib/portcullis/scscf.db",
      .help = "SQLite file with the subscribers: identities, keys, sequence numbers. Made when it "

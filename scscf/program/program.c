@@ -90,6 +90,7 @@ static int open_core(struct scscf_program *p, struct daemon_finding *f)
                             .on_register = scscf_report_register,
                             .on_bad = scscf_report_bad,
                             .on_stranger = scscf_report_stranger,
+                            .on_false_answer = scscf_report_false_answer,
                             .ctx = p};
     struct span domains[33], names[32]; /* the option table allows no more */
     struct scscf_options options;

@@ -74,6 +74,7 @@ void scscf_report_register(void *ctx, enum registrar_event event, struct span im
                            struct span detail);
 void scscf_report_bad(void *ctx, const struct sip_flow *flow, const struct sip_reject *reject);
 void scscf_report_stranger(void *ctx, const struct sip_flow *flow);
+void scscf_report_false_answer(void *ctx, const struct sip_flow *from);
 void scscf_report_disk(void *ctx, const struct charging_alarm *alarm);
 void scscf_report_subscribers(void *ctx, const struct subscribers_error *error);
 void scscf_report_tap(const struct sip_flow *flow, bool outgoing, struct span raw, void *ctx);

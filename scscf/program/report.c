@@ -157,6 +157,15 @@ void scscf_report_stranger(void *ctx, const struct sip_flow *flow)
             OBS_TEXT("remedy", "if it is of the core, add it there"));
 }
 
+void scscf_report_false_answer(void *ctx, const struct sip_flow *from)
+{
+    struct scscf_program *p = ctx;
+
+    OBS_LOG(p->log, OBS_WARN, "sip.false_answer", OBS_ADDR("from", &from->remote),
+            OBS_TEXT("why", "it answers what others were asked"),
+            OBS_TEXT("remedy", "if it is the core's, too, add the address to mw.allow"));
+}
+
 void scscf_report_disk(void *ctx, const struct charging_alarm *alarm)
 {
     struct scscf_program *p = ctx;

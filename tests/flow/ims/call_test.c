@@ -642,6 +642,53 @@ static void a_callee_who_hangs_up_before_it_answers_changes_nothing(void)
     the_call_is_charged_to_its_end();
 }
 
+/* Bob's phone is shown every Via of the INVITE; with them a stranger answers in the name of the core. */
+static void nobody_answers_with_the_branches_bob_is_shown(void)
+{
+    struct peer stranger;
+    char text[PEER_TEXT_MAX];
+    struct buf b = BUF_ON(text);
+    unsigned n = 0;
+
+    open_all();
+    peer_open(&stranger, T.sim, T.wire, "stranger", "192.0.2.66:5099");
+    alice_registers("36000");
+    bob_registers();
+    CU_ASSERT_FATAL(alice_calls_bob());
+    while (*peer_header(invite, "Via", n))
+        n++;
+    CU_ASSERT_FATAL(n >= 4);
+    for (unsigned first = 0; first + 1 < n; first++) { /* as if to each of the hops */
+        const struct addr *const to[] = {&T.gm, &T.ps, &T.mw, &T.s};
+
+        b.n = 0;
+        buf_puts(&b, "SIP/2.0 200 OK\n");
+        for (unsigned i = first; i < n; i++)
+            buf_fmt(&b, "Via: %s\n", peer_header(invite, "Via", i));
+        buf_fmt(&b, "From: <" ALICE ">;tag=a\nTo: <" BOB ">;tag=forged\nCall-ID: call\n"
+                    "CSeq: 1 INVITE\nContact: <sip:bob@192.0.2.66:5099>\n"
+                    "P-Asserted-Identity: <sip:bank@" REALM ">\n"
+                    "Record-Route: <sip:192.0.2.66:5099;lr>\n\n" OFFER);
+        CU_ASSERT_FALSE_FATAL(b.overflow);
+        b.p[b.n] = '\0';
+        for (unsigned i = 0; i < ARRAY_LEN(to); i++)
+            peer_say(&stranger, to[i], "%s", text);
+        run(100);
+    }
+    CU_ASSERT_PTR_NULL(peer_take(&T.us, "SIP/2.0 2", NULL));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->answered, 0);
+    CU_ASSERT_EQUAL(stranger.n, 0);
+    /* One P-CSCF has two branches, each with three wrong ways to it; the S-CSCF has one with one. */
+    CU_ASSERT_EQUAL(sip_layer_counters(core_layer(T.pcscf))->false_answers, 6);
+    CU_ASSERT_EQUAL(sip_layer_counters(scscf_layer(T.scscf))->false_answers, 1);
+    peer_answer(&T.bob, &T.gm, invite, "200 OK", "b", "Contact: <sip:bob@192.0.2.9:5060>\n", OFFER);
+    run(100);
+    CU_ASSERT(is(peer_take(&T.us, "SIP/2.0 200", NULL), "SIP/2.0 200"));
+    CU_ASSERT_EQUAL(calls_counters(scscf_calls(T.scscf))->answered, 2);
+    peer_close(&stranger);
+    close_all();
+}
+
 TEST_MAIN("flow/ims/call",
           {"two phones register, call and hang up", two_phones_register_call_and_hang_up},
           {"the callee without IPsec hangs up", the_callee_without_ipsec_hangs_up},
@@ -652,4 +699,6 @@ TEST_MAIN("flow/ims/call",
           {"media and charging end together", media_and_charging_end_together},
           {"a call whose PRACK was refused is charged", a_call_whose_prack_was_refused_is_charged},
           {"a callee who hangs up before it answers changes nothing",
-           a_callee_who_hangs_up_before_it_answers_changes_nothing}, )
+           a_callee_who_hangs_up_before_it_answers_changes_nothing},
+          {"nobody answers with the branches Bob is shown",
+           nobody_answers_with_the_branches_bob_is_shown}, )

@@ -474,6 +474,44 @@ static void what_is_for_the_network_stays_in_it(void)
     world_close();
 }
 
+static struct addr_net p_cscfs[2];
+
+static void allow_p_cscfs(struct scscf_options *o)
+{
+    CU_ASSERT_EQUAL_FATAL(addr_net_parse(SPAN("192.0.2.10"), &p_cscfs[0]), 0);
+    CU_ASSERT_EQUAL_FATAL(addr_net_parse(SPAN("192.0.2.12/31"), &p_cscfs[1]), 0);
+    o->allow = p_cscfs;
+    o->n_allow = ARRAY_LEN(p_cscfs);
+}
+
+/* Bob's phone is shown the branch of the S-CSCF: whoever has it is not bob's P-CSCF for that. */
+static void a_stranger_answers_no_call(void)
+{
+    struct peer stranger, second;
+
+    for (unsigned allow = 0; allow < 2; allow++) {
+        open_registered(allow ? allow_p_cscfs : NULL);
+        peer_open(&stranger, w.sim, w.wire, "stranger", "203.0.113.66:5099");
+        peer_open(&second, w.sim, w.wire, "pb", "192.0.2.13:5070"); /* pb's other address */
+        CU_ASSERT_FATAL(reaches_bob("c1", ""));
+        peer_answer(&stranger, &w.s, invite, "200 OK", "forged", BOBS_CONTACT, NULL);
+        world_run(50);
+        CU_ASSERT_PTR_NULL(peer_take(&w.pa, "SIP/2.0 200", NULL));
+        CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->answered, 0);
+        CU_ASSERT_EQUAL(sip_layer_counters(scscf_layer(w.scscf))->false_answers, 1);
+        /* RFC 3261 18.1.2: who is trusted may have several addresses. */
+        peer_answer(&second, &w.s, invite, "180 Ringing", "b", BOBS_CONTACT, NULL);
+        world_run(50);
+        CU_ASSERT_EQUAL(peer_take(&w.pa, "SIP/2.0 180", NULL) != NULL, allow);
+        bob_says("200 OK", "b", BOBS_CONTACT);
+        CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 200", NULL), "SIP/2.0 200"));
+        CU_ASSERT_EQUAL(calls_counters(scscf_calls(w.scscf))->answered, 2);
+        peer_close(&stranger);
+        peer_close(&second);
+        world_close();
+    }
+}
+
 static void we_are_no_relay_for_strangers(void)
 {
     open_registered(NULL);
@@ -917,6 +955,7 @@ TEST_MAIN(
     {"a call to another network runs the originating half",
      a_call_to_another_network_runs_the_originating_half},
     {"what is for the network stays in it", what_is_for_the_network_stays_in_it},
+    {"a stranger answers no call", a_stranger_answers_no_call},
     {"we are no relay for strangers", we_are_no_relay_for_strangers},
     {"a made-up dialog carries nothing", a_made_up_dialog_carries_nothing},
     {"media beyond the profile is refused", media_beyond_the_profile_is_refused},

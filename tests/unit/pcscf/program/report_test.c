@@ -205,6 +205,24 @@ static struct sip_endpoint *endpoint(const char *name, uint16_t port)
     return e;
 }
 
+static void an_answer_of_others_than_were_asked_is_told(void)
+{
+    struct sip_flow from = {.remote = {.family = AF_INET, .port = 9, .ip = {192, 0, 2, 66}}};
+
+    world_open(WITHOUT_MEDIA);
+    CU_ASSERT(house_logged_is(""));
+    from.endpoint = endpoint("gm", 7000);
+    report_false_answer(&from, &p);
+    CU_ASSERT(house_logged_is("warn sip.false_answer from=192.0.2.66:9 at=gm why=\"it answers what "
+                              "others were asked\" remedy=\"none: it was dropped\"\n"));
+    from.endpoint = endpoint("mw", 7001);
+    report_false_answer(&from, &p);
+    CU_ASSERT(house_logged_is("warn sip.false_answer from=192.0.2.66:9 at=mw why=\"it answers what "
+                              "others were asked\" remedy=\"if it is the core's, too, add the "
+                              "address to mw.allow\"\n"));
+    world_close();
+}
+
 static void tap(struct sip_endpoint *e, const char *remote, bool outgoing, const char *raw)
 {
     struct sip_flow flow = {.endpoint = e, .proto = NET_UDP};
@@ -325,6 +343,7 @@ TEST_MAIN(
      a_message_that_is_none_is_told_with_its_answer},
     {"a stranger on Mw is told with the option that lets it in",
      a_stranger_on_mw_is_told_with_the_option_that_lets_it_in},
+    {"an answer of others than were asked is told", an_answer_of_others_than_were_asked_is_told},
     {"gauges stand at what there is now", gauges_stand_at_what_there_is_now},
     {"what the door turns away is counted by reason",
      what_the_door_turns_away_is_counted_by_reason},

@@ -118,6 +118,19 @@ static void a_stranger_gets_no_answer_and_a_line_with_the_option_that_lets_it_in
     world_close();
 }
 
+static void an_answer_of_others_than_were_asked_is_told(void)
+{
+    struct sip_flow from = {.remote = {.family = AF_INET, .port = 9, .ip = {192, 0, 2, 66}}};
+
+    world_open();
+    scscf_report_false_answer(&p, &from);
+    CU_ASSERT(house_logged_is(
+        "warn sip.false_answer from=192.0.2.66:9 why=\"it answers what others were asked\" "
+        "remedy=\"if it is the core's, too, add the address to mw.allow\"\n"));
+    CU_ASSERT_EQUAL(house_metric("scscf_transactions_total{event=\"false_answers\"}"), 0);
+    world_close();
+}
+
 /* ---- metrics ----------------------------------------------------------------------------------- */
 
 static void message(const char *call_id)
@@ -268,6 +281,8 @@ TEST_MAIN("scscf/program/report",
            a_message_that_is_none_is_told_with_its_answer},
           {"a stranger gets no answer, and a line with the option that lets it in",
            a_stranger_gets_no_answer_and_a_line_with_the_option_that_lets_it_in},
+          {"an answer of others than were asked is told",
+           an_answer_of_others_than_were_asked_is_told},
           {"each counter stands under its name", each_counter_stands_under_its_name},
           {"a REGISTER is counted by its outcome", a_register_is_counted_by_its_outcome},
           {"a record waits while the disk refuses it", a_record_waits_while_the_disk_refuses_it},
