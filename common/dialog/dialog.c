@@ -389,20 +389,20 @@ int sip_dialog_on_request(struct sip_dialog *d, enum sip_side from, const struct
 /* RFC 5057 5.1: which responses destroy the usage the INVITE made. Subscriptions are usages of
  * their own, and a 481 to PRACK is about a provisional response (RFC 3262 3). RFC 4320 4.2: no 408
  * to anything but INVITE goes on; whoever asked has given up by itself. */
-bool sip_dialog_is_lost(const struct sip_dialog *d, const struct sip_msg *response)
+bool sip_dialog_is_lost(const struct sip_dialog *d, enum sip_method request, unsigned status)
 {
     if (d->state != SIP_DIALOG_CONFIRMED)
         return false;
-    switch (response->method) {
+    switch (request) {
     case SIP_INVITE:
-        return response->status == 481 || response->status == 408;
+        return status == 481 || status == 408;
     case SIP_PRACK:
     case SIP_SUBSCRIBE:
     case SIP_NOTIFY:
     case SIP_REFER:
         return false;
     default:
-        return response->status == 481;
+        return status == 481;
     }
 }
 

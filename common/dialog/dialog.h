@@ -80,10 +80,10 @@ struct sip_dialog *sip_dialog_find(const struct sip_dialogs *ds, enum sip_leg le
  * -EBADMSG when its CSeq is not higher than the last one (500 by 12.2.2); ACK and CANCEL are not
  * counted. -EPERM: BYE of the callee before it has answered (15). */
 int sip_dialog_on_request(struct sip_dialog *d, enum sip_side from, const struct sip_msg *request);
-/* Whether a response to a request inside the dialog says that who sent it does not know the call
- * any more (RFC 3261 12.2.1.2): the role releases or terminates it then. An early dialog is never
- * lost: its INVITE decides. */
-bool sip_dialog_is_lost(const struct sip_dialog *d, const struct sip_msg *response);
+/* Whether this final status of a request inside the dialog says that the other side does not know
+ * the call any more, or is not there (RFC 3261 12.2.1.2): the role releases or terminates it then.
+ * An early dialog is never lost: its INVITE decides. */
+bool sip_dialog_is_lost(const struct sip_dialog *d, enum sip_method request, unsigned status);
 /* A response to a request that `requester` sent inside the dialog: a 2xx to INVITE or UPDATE moves
  * the remote targets (12.2.1.2). */
 int sip_dialog_on_response(struct sip_dialog *d, enum sip_side requester,

@@ -23,7 +23,7 @@ static struct sip_dialog *note_dialog(struct hop *h, const struct sip_answer *a)
         return d;
     }
     if (sip_dialog_open(s->dialogs, leg->side, sip_server_request(server), a->m, 2, &d) != 0)
-        return NULL; /* at the bound: the call goes on, it cannot be ended from here */
+        return NULL; /* at the bound */
     fresh = sip_dialog_user(d) == NULL;
     if (fresh) {
         sip_dialog_set_user(d, leg);
@@ -56,19 +56,19 @@ static void note_lost(struct hop *h, const struct sip_answer *a)
 {
     struct sip_dialog *d = hop_dialog(h);
 
-    if (!d || !sip_dialog_is_lost(d, a->m))
+    if (!d || !sip_dialog_is_lost(d, h->method, a->status))
         return;
-    session_tell(h->session, SESSION_DIALOG_LOST, h->leg, a->m->method_text);
+    session_tell(h->session, SESSION_DIALOG_LOST, h->leg, sip_method_text(h->method));
     sip_dialog_terminate(d);
     if (hop_dialog_is_call(h->leg, d))
         leg_media_end(h->leg);
 }
 
-/* Who sent a 2xx that will not be passed on gets its ACK (RFC 3261 13.2.2.4). */
+/* Who sent a 2xx to a re-INVITE that will not be passed on gets its ACK (RFC 3261 13.2.2.4). */
 static void acknowledge(struct hop *h)
 {
-    struct sip_dialog *d = h->initial ? h->leg->confirmed : hop_dialog(h);
-    enum sip_side to = h->initial ? SIP_CALLEE : sip_side_other(h->side);
+    struct sip_dialog *d = hop_dialog(h);
+    enum sip_side to = sip_side_other(h->side);
 
     if (!d)
         return;
@@ -76,38 +76,31 @@ static void acknowledge(struct hop *h)
     (void)sip_dialog_send(d, h->session->env.layer, to, SIP_ACK, SPAN_NONE);
 }
 
-/* Its callee hears a BYE; the caller will hear the refusal. */
-static void end_callee(struct hop *h, unsigned cause, const char *text)
+/* A callee has answered and hears ACK and BYE; the caller will hear the refusal. */
+static void end_callee(struct hop *h, struct sip_dialog *d, struct span reason)
 {
-    struct session_leg *leg = h->leg;
-    struct sip_dialog *d = leg->confirmed;
-    char reason[96];
-    struct buf why = BUF_ON(reason);
-
     if (!d)
         return;
-    buf_fmt(&why, "SIP;cause=%u;text=\"%s\"", cause, text);
-    leg_find_phone(leg, d);
-    (void)sip_dialog_send(d, h->session->env.layer, SIP_CALLEE, SIP_BYE,
-                          buf_span(&why)); /* who cannot be reached has nothing to end */
-    sip_dialog_terminate(d);
-    leg->confirmed = NULL;
+    leg_find_phone(h->leg, d);
+    sip_dialog_turn_down(d, h->session->env.layer, reason);
+    if (h->leg->confirmed == d)
+        h->leg->confirmed = NULL;
 }
 
 /* The body of this answer may not be used. There is no way back to before it: the call ends, whether it was beginning
  * or was to change. */
 static void refuse(struct hop *h, struct sip_answer *a, unsigned status, const char *phrase)
 {
-    if (a->status / 100 == 2 && h->method == SIP_INVITE)
-        acknowledge(h);
     a->replace = status;
     a->replace_phrase = phrase;
     if (!h->initial) {
+        if (a->status / 100 == 2 && h->method == SIP_INVITE)
+            acknowledge(h);
         leg_release(h->leg, "Media Not Authorized");
         return;
     }
     if (a->status / 100 == 2)
-        end_callee(h, 503, "Media not authorized");
+        end_callee(h, h->leg->confirmed, SPAN("SIP;cause=503;text=\"Media not authorized\""));
     leg_media_end(h->leg);
 }
 
@@ -173,17 +166,37 @@ static bool is_too_late(const struct hop *h, const struct sip_dialog *d)
 
 /* The leg was cancelled or ended while this was under way: a call that is answered all the same is none (RFC 3261 9.1),
  * and no description may lead media past the edge. */
-static void answer_late(struct hop *h, struct sip_answer *a)
+static void answer_late(struct hop *h, struct sip_answer *a, struct sip_dialog *d)
 {
     struct span sdp;
 
     if (h->initial && a->status / 100 == 2) {
-        acknowledge(h);
-        end_callee(h, 487, "Cancelled");
+        end_callee(h, d, SPAN("SIP;cause=487;text=\"Cancelled\""));
         a->replace = 487;
     } else if (hop_agrees_on_media(h) && message_sdp(a->m, &sdp) != SIP_BODY_NONE) {
         message_drop_body(a->edit);
     }
+}
+
+/* Who says it, and by what it is charged. */
+static void edit_names(const struct hop *h, struct sip_answer *a)
+{
+    struct sip_server *server = sip_server_find(h->session->env.layer, a->server);
+    struct span called = SPAN_NONE;
+    struct sip_name_addr na = {0};
+
+    if (h->from_phone) {
+        identity_hide_from_phone(a->m, a->edit);
+        return;
+    }
+    if (server)
+        called = sip_header_value(sip_server_request(server), SIP_H_P_CALLED_PARTY_ID);
+    if (called.p)
+        (void)sip_name_addr_parse(called, &na); /* broken: as if it were absent */
+    secagree_strip(a->edit);
+    (void)identity_assert_response(&h->binding->identities, na.uri, a->m, a->edit);
+    if (h->leg)
+        (void)charge_put_vector(h->session->env.charge, a->m, a->edit, h->leg->icid, true);
 }
 
 static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
@@ -198,36 +211,25 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         leg_media_end(h->leg);
         leg_forks_end(h->leg);
     }
+    if (h->leg && !h->initial)
+        note_lost(h, a);
     if (!a->m)
         return SIP_ANSWER_PASS;
     if (is_fork_too_many(h, a)) {
         session_tell(h->session, SESSION_FORK_DROPPED, h->leg, a->m->to_tag);
         return SIP_ANSWER_DROP;
     }
-    if (h->from_phone) {
-        identity_hide_from_phone(a->m, a->edit);
-    } else {
-        struct sip_server *server = sip_server_find(h->session->env.layer, a->server);
-        struct span called =
-            server ? sip_header_value(sip_server_request(server), SIP_H_P_CALLED_PARTY_ID)
-                   : SPAN_NONE;
-        struct sip_name_addr na = {0};
-
-        if (called.p)
-            (void)sip_name_addr_parse(called, &na); /* broken: as if it were absent */
-        secagree_strip(a->edit);
-        (void)identity_assert_response(&h->binding->identities, na.uri, a->m, a->edit);
-        if (h->leg)
-            (void)charge_put_vector(h->session->env.charge, a->m, a->edit, h->leg->icid, true);
-    }
-    if (h->leg && !h->initial)
-        note_lost(h, a);
+    edit_names(h, a);
     if (!h->leg || a->status >= 300)
         return SIP_ANSWER_PASS;
     if (h->method == SIP_INVITE || h->method == SIP_UPDATE)
         d = note_dialog(h, a);
+    if (h->initial && a->status >= 200 && !d && !h->leg->confirmed) {
+        refuse(h, a, 500, NULL); /* nobody could end it */
+        return SIP_ANSWER_PASS;
+    }
     if (h->leg->media_ended) {
-        answer_late(h, a);
+        answer_late(h, a, d);
         return SIP_ANSWER_PASS;
     }
     if (!hop_agrees_on_media(h))

@@ -42,15 +42,16 @@ static void dialog_on_answer(struct hop *h, const struct sip_answer *a)
     struct sip_dialog *d = sip_dialog_by_handle(h->s->dialogs, h->dialog);
     struct fork *f = d ? sip_dialog_user(d) : NULL;
 
-    if (!d || !server || !a->m)
+    if (!d || !server)
         return;
-    (void)sip_dialog_on_response(d, h->side, sip_server_request(server),
-                                 a->m); /* out of memory: the old targets stay */
+    if (a->m)
+        (void)sip_dialog_on_response(d, h->side, sip_server_request(server),
+                                     a->m); /* out of memory: the old targets stay */
     if (!f)
         return;
     if (a->status / 100 == 2 && (h->method == SIP_INVITE || h->method == SIP_UPDATE))
         talk_on_refresh(f->talk, a->m);
-    if (sip_dialog_is_lost(d, a->m))
+    if (sip_dialog_is_lost(d, h->method, a->status))
         talk_on_lost(f);
 }
 

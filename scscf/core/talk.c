@@ -98,7 +98,7 @@ static bool is_fork_too_many(const struct talk *t, const struct sip_answer *a)
            !sip_dialog_find(t->s->dialogs, SIP_LEG_THROUGH, a->m, NULL);
 }
 
-/* NULL at the bound or out of memory: the call goes on, its end is found by the timers. */
+/* NULL at the bound or out of memory, or without a To tag. */
 static struct fork *fork_of(struct talk *t, const struct sip_answer *a)
 {
     struct sip_server *server = sip_server_find(t->s->layer, a->server);
@@ -236,6 +236,18 @@ static void on_progress(struct talk *t, const struct sip_answer *a)
         }
 }
 
+/* A call without a dialog could not be ended, one that was ended is charged to nobody. */
+static void turn_down(struct talk *t, struct fork *f, struct sip_answer *a)
+{
+    a->replace = t->ended ? 487 : 500;
+    if (f)
+        sip_dialog_turn_down(f->dialog, t->s->layer, SPAN("SIP;cause=487;text=\"Ended\""));
+    else if (!t->answered)
+        talk_end(t, &(struct call_ending){.cause = CDR_CAUSE_UNSUCCESSFUL,
+                                          .status = 500,
+                                          .reason = sip_status_phrase(500)});
+}
+
 enum sip_answer_verdict talk_on_answer(struct talk *t, struct hop *h, struct sip_answer *a)
 {
     struct fork *f;
@@ -259,18 +271,14 @@ enum sip_answer_verdict talk_on_answer(struct talk *t, struct hop *h, struct sip
         on_progress(t, a);
         return SIP_ANSWER_PASS;
     }
-    if (t->ended) { /* nobody would be charged for this one */
-        if (f)
-            sip_dialog_turn_down(f->dialog, t->s->layer, SPAN("SIP;cause=487;text=\"Ended\""));
-        a->replace = 487;
-        return SIP_ANSWER_PASS;
-    }
-    if (f && !f->confirmed) {
+    if (!f || t->ended) {
+        turn_down(t, f, a);
+    } else if (!f->confirmed) {
         f->confirmed = true;
         t->confirmed++;
+        if (!t->answered)
+            answered(t, h, a);
     }
-    if (!t->answered)
-        answered(t, h, a);
     return SIP_ANSWER_PASS;
 }
 

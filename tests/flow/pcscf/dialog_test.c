@@ -193,6 +193,103 @@ static void a_late_answer_finds_its_dialog_gone(void)
     world_close();
 }
 
+static void an_answer_that_makes_no_dialog_is_no_call(void)
+{
+    open_calling();
+    core_answers("200 OK", NULL, sdp_answer);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 500", NULL));
+    CU_ASSERT_EQUAL(w.authorizes, 0);
+    CU_ASSERT_EQUAL(w.deletes, 1);
+    world_run(200 * 1000);
+    CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 0);
+    world_close();
+}
+
+/* ---- to the phone ------------------------------------------------------------------------------ */
+
+static void core_says(const char *method, unsigned cseq, const char *to_tag)
+{
+    peer_say(&w.scscf, &w.mw,
+             "%s sip:alice@192.0.2.7:31001 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.20:6060;branch=z9hG4bK%s%u\nRoute: %s\n"
+             "Record-Route: <sip:192.0.2.20:6060;lr>\n"
+             "From: <sip:bob@" DOMAIN ">;tag=f\nTo: <sip:alice@" DOMAIN ">%s\n"
+             "Call-ID: m1\nCSeq: %u %s\nMax-Forwards: 66\nContact: <sip:bob@192.0.2.99:5060>\n"
+             "P-Asserted-Identity: <sip:bob@" DOMAIN ">\n"
+             "P-Called-Party-ID: <sip:alice@" DOMAIN ">\n"
+             "P-Charging-Vector: icid-value=\"icid\";orig-ioi=x\n",
+             method, method, cseq, w.alice.path, to_tag, cseq, method);
+    world_run(50);
+}
+
+static void open_called(struct addr *ret_from)
+{
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    core_says("INVITE", 1, "");
+    m = peer_take(&w.alice.us, "INVITE", ret_from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(invite, sizeof(invite), "%s", m);
+}
+
+static void phone_answers(const char *status, const char *tag, const struct addr *to)
+{
+    peer_answer(&w.alice.us, to, invite, status, tag, "Contact: <sip:alice@192.0.2.7:31001>\n",
+                NULL);
+    world_run(50);
+}
+
+static void a_phone_that_answers_after_the_call_leaves_nothing(void)
+{
+    struct addr from;
+    const char *m;
+
+    open_called(&from);
+    phone_answers("180 Ringing", "late", &from);
+    phone_answers("200 OK", "b", &from);
+    core_says("ACK", 1, ";tag=b");
+    core_says("BYE", 2, ";tag=b");
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "ACK", NULL));
+    m = peer_take(&w.alice.us, "BYE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.alice.us, &from, m, "200 OK", "b", "", NULL);
+    world_run(50);
+    phone_answers("200 OK", "late", &from);
+    m = peer_take(&w.alice.us, "ACK", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "To", 0), ";tag=late"));
+    m = peer_take(&w.alice.us, "BYE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(m, "To", 0), ";tag=late"));
+    world_run(400 * 1000);
+    CU_ASSERT_EQUAL(session_legs(core_session(w.core)), 0);
+    world_close();
+}
+
+static void a_phone_may_not_hang_up_before_it_answers(void)
+{
+    struct addr from;
+
+    open_called(&from);
+    phone_answers("180 Ringing", "b", &from);
+    peer_say(&w.alice.uc, &w.alice.ps,
+             "BYE sip:bob@192.0.2.99:5060 SIP/2.0\n"
+             "Via: SIP/2.0/UDP 192.0.2.7:31001;branch=z9hG4bKbye\n"
+             "Route: <sip:192.0.2.10:5062;lr>, <sip:192.0.2.11:5070;lr>, "
+             "<sip:192.0.2.20:6060;lr>\n"
+             "From: <sip:alice@" DOMAIN ">;tag=b\nTo: <sip:bob@" DOMAIN ">;tag=f\n"
+             "Call-ID: m1\nCSeq: 1 BYE\nMax-Forwards: 70\n");
+    world_run(50);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 403", NULL));
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "BYE", NULL));
+    CU_ASSERT_EQUAL(w.deletes, 0);
+    phone_answers("200 OK", "b", &from);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "SIP/2.0 200", NULL));
+    world_close();
+}
+
 TEST_MAIN("flow/pcscf/dialog",
           {"media end with a dialog that is lost", media_end_with_a_dialog_that_is_lost},
           {"the BYE that follows passes", the_bye_that_follows_passes},
@@ -200,4 +297,9 @@ TEST_MAIN("flow/pcscf/dialog",
            more_phones_than_a_call_may_have_leave_room_for_others},
           {"whoever answers a call answers it", whoever_answers_a_call_answers_it},
           {"what was early ends with a refusal", what_was_early_ends_with_a_refusal},
-          {"a late answer finds its dialog gone", a_late_answer_finds_its_dialog_gone}, )
+          {"a late answer finds its dialog gone", a_late_answer_finds_its_dialog_gone},
+          {"an answer that makes no dialog is no call", an_answer_that_makes_no_dialog_is_no_call},
+          {"a phone that answers after the call leaves nothing",
+           a_phone_that_answers_after_the_call_leaves_nothing},
+          {"a phone may not hang up before it answers",
+           a_phone_may_not_hang_up_before_it_answers}, )

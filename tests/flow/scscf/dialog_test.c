@@ -96,6 +96,20 @@ static void who_knows_of_no_dialog_ends_it_for_both(void)
     }
 }
 
+static void a_re_invite_nobody_answers_ends_the_call(void)
+{
+    struct cdr c[4];
+
+    open_talking();
+    world_in_dialog(&w.pa, "INVITE", "c1", 2, true);
+    world_run(40000); /* timer B */
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 408", NULL), "SIP/2.0 408"));
+    CU_ASSERT(hears_bye(&w.pa));
+    CU_ASSERT(hears_bye(&w.pb));
+    CU_ASSERT_EQUAL(world_records(c, 4), 2);
+    world_close();
+}
+
 /* RFC 5057 5.1, RFC 3262 3; RFC 4320 4.2: of such a 408 nobody but us would hear. */
 static void what_is_not_about_the_call_leaves_it(void)
 {
@@ -240,6 +254,19 @@ static void who_answers_after_the_call_is_hung_up_on(void)
     world_close();
 }
 
+static void an_answer_that_makes_no_dialog_is_no_call(void)
+{
+    struct cdr c[4];
+
+    open_ringing(NULL);
+    bob_says("200 OK", NULL);
+    CU_ASSERT(is(peer_take(&w.pa, "SIP/2.0 500", NULL), "SIP/2.0 500"));
+    CU_ASSERT_EQUAL_FATAL(world_records(c, 4), 2);
+    CU_ASSERT_EQUAL(c[0].sip_status, 500);
+    CU_ASSERT_EQUAL(c[0].answer_time, 0);
+    world_close();
+}
+
 /* ---- ringing ---------------------------------------------------------------------------------- */
 
 static void a_phone_does_not_ring_for_ever(void)
@@ -287,6 +314,8 @@ static void a_phone_may_ring_for_ever_where_policy_says_so(void)
 
 TEST_MAIN("flow/scscf/dialog",
           {"who knows of no dialog ends it for both", who_knows_of_no_dialog_ends_it_for_both},
+          {"a re-INVITE nobody answers ends the call", a_re_invite_nobody_answers_ends_the_call},
+          {"an answer that makes no dialog is no call", an_answer_that_makes_no_dialog_is_no_call},
           {"what is not about the call leaves it", what_is_not_about_the_call_leaves_it},
           {"a refused PRACK ends nothing", a_refused_prack_ends_nothing},
           {"the callee may not hang up before it answers",
