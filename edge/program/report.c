@@ -99,6 +99,8 @@ static json_t *address(const struct addr *a)
     return json_string(a->family ? addr_text(a, dst) : "-");
 }
 
+enum { GATE_ROWS_MAX = 10000 };
+
 static bool put_gate(void *ctx, const struct control_flow_view *v)
 {
     json_t *rows = ctx;
@@ -116,7 +118,7 @@ static bool put_gate(void *ctx, const struct control_flow_view *v)
                         "refused", (json_int_t)(usage_refused(&v->counts) - n[USAGE_REFUSED_ENDED]),
                         "after_end", (json_int_t)n[USAGE_REFUSED_ENDED], "token", v->token,
                         "seconds", (json_int_t)(v->age / SEC)));
-    return json_array_size(rows) < 10000;
+    return json_array_size(rows) < GATE_ROWS_MAX;
 }
 
 static void run_gates(struct ops_request *rq, void *ctx)
@@ -140,7 +142,7 @@ static const struct ops_param gates_params[] = {
     {"call", "the session's ng call-id", OPS_WORD},
 };
 static const struct ops_command commands[] = {
-    {"gates", "every flow of every session: its gate, its ends, what passed and what was refused",
+    {"gates", "flows of sessions (10000 at most): gate, ends, what passed and what was refused",
      gates_params, ARRAY_LEN(gates_params), run_gates},
 };
 

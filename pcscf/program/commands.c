@@ -8,6 +8,7 @@
 struct table {
     struct program *program;
     json_t *rows;
+    uint64_t left; /* rows */
 };
 
 static json_t *text(struct span s)
@@ -60,8 +61,9 @@ static void put_registration(struct binding *b, void *ctx)
     struct table *t = ctx;
     char address[ADDR_TEXT_MAX];
 
-    if (!b->registered)
+    if (!b->registered || t->left == 0)
         return;
+    t->left--;
     (void)json_array_append_new(
         t->rows, json_pack("{s:o, s:o, s:s, s:s, s:I, s:o}", "impi", text(span_str(b->impi)),
                            "impu", text(span_str(b->identities.n ? b->identities.uri[0] : "")),
@@ -74,8 +76,11 @@ static void put_registration(struct binding *b, void *ctx)
 static void registrations(struct ops_request *rq, void *ctx)
 {
     struct program *p = ctx;
-    struct table t = {p, json_array()};
+    struct table t = {.program = p};
 
+    if (ops_arg_u64(rq, "limit", 100000, 1000, &t.left) != 0)
+        return;
+    t.rows = json_array();
     bindings_each(core_bindings(p->core), put_registration, &t);
     ops_ok(rq, t.rows);
 }
@@ -85,6 +90,9 @@ static void put_call(const struct session_view *v, void *ctx)
     struct table *t = ctx;
     uint64_t now = loop_now(daemon_loop(t->program->daemon));
 
+    if (t->left == 0)
+        return;
+    t->left--;
     (void)json_array_append_new(
         t->rows, json_pack("{s:o, s:o, s:s, s:o, s:s, s:I, s:b, s:b, s:s}", "icid",
                            text(span_str(v->icid)), "call_id", text(v->call_id), "side",
@@ -102,8 +110,11 @@ static void put_call(const struct session_view *v, void *ctx)
 static void legs(struct ops_request *rq, void *ctx)
 {
     struct program *p = ctx;
-    struct table t = {p, json_array()};
+    struct table t = {.program = p};
 
+    if (ops_arg_u64(rq, "limit", 100000, 1000, &t.left) != 0)
+        return;
+    t.rows = json_array();
     session_each(core_session(p->core), put_call, &t);
     ops_ok(rq, t.rows);
 }
@@ -136,10 +147,12 @@ static const struct ops_param ladder_params[] = {
     {"call", "ICID, Call-ID or public identity; without it, the latest call", OPS_WORD},
     {"messages", "whole messages below the ladder", OPS_FLAG},
 };
+static const struct ops_param limit_params[] = {{"limit", "most rows; 1000 without it", 0}};
 static const struct ops_command commands[] = {
-    {"registrations", "phones registered here, with their security associations", NULL, 0,
-     registrations},
-    {"legs", "the phones' sides of calls, with token and gate", NULL, 0, legs},
+    {"registrations", "phones registered here, with their security associations", limit_params,
+     ARRAY_LEN(limit_params), registrations},
+    {"legs", "the phones' sides of calls, with token and gate", limit_params,
+     ARRAY_LEN(limit_params), legs},
     {"ladder", "the messages of a call as a ladder", ladder_params, ARRAY_LEN(ladder_params),
      ladder},
 };

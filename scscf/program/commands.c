@@ -319,7 +319,7 @@ static const struct ops_param page_params[] = {
     {"after", "go on behind this private identity", 0},
     {"limit", "most rows", 0},
 };
-static const struct ops_param limit_params[] = {{"limit", "most rows", 0}};
+static const struct ops_param limit_params[] = {{"limit", "most rows; 1000 without it", 0}};
 static const struct ops_param identity_params[] = {
     {"identity", "private or public identity", OPS_REQUIRED | OPS_WORD}};
 

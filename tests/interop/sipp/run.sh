@@ -13,6 +13,8 @@ export TESTBED_BIN=$1 TESTBED_DIR TESTBED_LOCAL=1
 TESTBED_NET=$(testbed_net)
 realm=$testbed_realm
 finish() {
+    local phone
+    for phone in $(jobs -p); do pkill -P "$phone"; done
     testbed_stop pcscf scscf edge pdp
     [ -n "${KEEP:-}" ] || rm -rf "$TESTBED_DIR"
 }

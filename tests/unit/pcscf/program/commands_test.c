@@ -97,7 +97,8 @@ static void a_phone_that_was_only_challenged_is_not_registered(void)
     CU_ASSERT_STRING_EQUAL(house_member(house_row(0), "impi"), "carol@ims.example");
     CU_ASSERT_STRING_EQUAL(house_member(house_row(0), "impu"), ""); /* none was told to us */
     CU_ASSERT_FALSE(house_ask("registrations", "\"impi\": \"x\""));
-    CU_ASSERT(house_refused("registrations has no argument 'impi'", "usage: registrations ", true));
+    CU_ASSERT(house_refused("registrations has no argument 'impi'",
+                            "usage: registrations [--limit VALUE]", true));
     world_close();
 }
 
@@ -108,6 +109,27 @@ static void an_identity_that_is_no_text_does_not_hide_its_phone(void)
     CU_ASSERT(house_ask("registrations", ""));
     CU_ASSERT_EQUAL_FATAL(json_array_size(house_result()), 1);
     CU_ASSERT_STRING_EQUAL(house_member(house_row(0), "impi"), "(not UTF-8)");
+    world_close();
+}
+
+static void a_list_ends_at_its_limit(void)
+{
+    world_open(WITHOUT_MEDIA);
+    world_register();
+    (void)bound("carol@ims.example");
+    (void)world_invite("sip:bob@ims.example", "c1", "");
+    (void)world_invite("sip:bob@ims.example", "c2", "");
+    CU_ASSERT(house_ask("registrations", "\"limit\": 1"));
+    CU_ASSERT_EQUAL(json_array_size(house_result()), 1);
+    CU_ASSERT(house_ask("registrations", "\"limit\": 2"));
+    CU_ASSERT_EQUAL(json_array_size(house_result()), 2);
+    CU_ASSERT(house_ask("legs", "\"limit\": 0"));
+    CU_ASSERT_EQUAL(json_array_size(house_result()), 0);
+    CU_ASSERT(house_ask("legs", "\"limit\": 1"));
+    CU_ASSERT_EQUAL(json_array_size(house_result()), 1);
+    CU_ASSERT_FALSE(house_ask("legs", "\"limit\": \"all\""));
+    CU_ASSERT_STRING_EQUAL(house_member(house.answer, "error"),
+                           "--limit must be a number of at most 100000");
     world_close();
 }
 
@@ -337,6 +359,7 @@ TEST_MAIN("pcscf/program/commands",
            a_phone_that_was_only_challenged_is_not_registered},
           {"an identity that is no text does not hide its phone",
            an_identity_that_is_no_text_does_not_hide_its_phone},
+          {"a list ends at its limit", a_list_ends_at_its_limit},
           {"a leg rings, is answered and ends", a_leg_rings_is_answered_and_ends},
           {"a leg has its token before its gate is up", a_leg_has_its_token_before_its_gate_is_up},
           {"an ICID that is no text does not hide its leg",
