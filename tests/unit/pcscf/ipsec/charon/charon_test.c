@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pcscf/ipsec/charon/inner.h"
@@ -440,11 +441,14 @@ static void a_worker_that_dies_fails_what_was_asked_and_keeps_the_rest(void)
 static void installs_under_way_fail_once_when_the_worker_dies(void)
 {
     struct bed *b = bed_new(DIES_ON_INSTALL);
+    siginfo_t stopped;
 
     for (unsigned i = 0; i < 300; i++) /* sent ones, lost ones and waiting ones */
         install(b, i);
     CU_ASSERT(run_until(b, &b->calls, 300));
     CU_ASSERT_EQUAL(b->refused, 300);
+    /* Not before it has stopped, or it stops for good. */
+    CU_ASSERT_EQUAL(waitid(P_PID, (id_t)child(), &stopped, WSTOPPED | WNOWAIT), 0);
     CU_ASSERT_EQUAL(kill(child(), SIGCONT), 0);
     CU_ASSERT_EQUAL(b->result.status, -ENOTCONN);
     CU_ASSERT_STRING_EQUAL(b->reason, "died as told");
