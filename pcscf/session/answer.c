@@ -102,6 +102,7 @@ static void refuse(struct hop *h, struct sip_answer *a, unsigned status, const c
     if (a->status / 100 == 2)
         end_callee(h, h->leg->confirmed, SPAN("SIP;cause=503;text=\"Media not authorized\""));
     leg_media_end(h->leg);
+    leg_forks_end(h->leg);
 }
 
 static void use_body(struct hop *h, struct sip_answer *a, struct span sdp)

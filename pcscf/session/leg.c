@@ -130,8 +130,10 @@ void leg_release(struct session_leg *leg, const char *reason)
     /* TS 24.229 5.2.8.1.2: both directions, with a Reason. */
     buf_fmt(&b, "SIP;cause=503;text=\"%s\"", reason);
     /* Still ringing: cancelled forwards, refused backwards. */
-    if (leg->invite && leg->invite->proxy && !leg->confirmed)
+    if (leg->invite && leg->invite->proxy && !leg->confirmed) {
         sip_proxy_abort(leg->invite->proxy, 503, reason, SPAN_NONE);
+        leg_forks_end(leg);
+    }
     if (leg->confirmed) {
         leg_find_phone(leg, leg->confirmed);
         (void)sip_dialog_release(leg->confirmed, leg->session->env.layer, buf_span(&b));

@@ -155,18 +155,27 @@ static void whoever_answers_a_call_answers_it(void)
     world_close();
 }
 
+/* The INVITE is refused by the callee, by the PDP, by us. */
 static void what_was_early_ends_with_a_refusal(void)
 {
-    open_calling();
-    core_answers("183 Session Progress", "t", sdp_answer);
-    phone_says("UPDATE", 2);
-    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "UPDATE", NULL));
-    core_answers("486 Busy Here", "t", NULL);
-    world_run(100);
-    phone_says("UPDATE", 3); /* in no dialog */
-    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "UPDATE", NULL));
-    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 481", NULL));
-    world_close();
+    for (unsigned i = 0; i < 3; i++) {
+        open_calling();
+        core_answers("180 Ringing", "t", NULL);
+        phone_asks("UPDATE", 2, "200 OK");
+        CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 200", NULL));
+        w.pdp_refuses = true;
+        if (i == 0)
+            core_answers("486 Busy Here", "t", NULL);
+        else if (i == 1)
+            core_answers("183 Session Progress", "other", sdp_answer);
+        else
+            session_release_all(core_session(w.core), "test");
+        world_run(100);
+        phone_says("UPDATE", 3);
+        CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "UPDATE", NULL));
+        CU_ASSERT_PTR_NOT_NULL(peer_take(&w.alice.us, "SIP/2.0 481", NULL));
+        world_close();
+    }
 }
 
 static void a_late_answer_finds_its_dialog_gone(void)
