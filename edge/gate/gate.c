@@ -15,7 +15,7 @@ const char *gate_verdict_name(enum gate_verdict v)
     static const char *const names[GATE_VERDICTS] = {
         [GATE_GRANTED] = "granted", [GATE_REFUSED] = "refused",     [GATE_SILENT] = "silent",
         [GATE_NO_PDP] = "no-pdp",   [GATE_BAD_TOKEN] = "bad-token", [GATE_NO_FLOWS] = "no-flows",
-        [GATE_HELD] = "held",       [GATE_BROKEN] = "broken",
+        [GATE_HELD] = "held",       [GATE_BROKEN] = "broken",       [GATE_BUSY] = "busy",
     };
     return names[v];
 }

@@ -3,14 +3,15 @@
  *
  * Decides   when a gate is up: after the PDP's QAA for the token (RFC 5866), for exactly the flows
  *           the QAA names, until the session ends, the PDP aborts it (ASR), refuses a later
- *           question, or lets it expire. No answer is a refusal: gates fail closed.
+ *           question (5003, 5002), or lets it expire. No answer grants nothing: gates fail closed.
  * Owns      the Diameter session of each edge session, from the first QAR to its STR. The relay's
  *           streams stay the caller's; a gate raises and lowers their legs.
  * Threads   the loop's.
  * In, out   tokens as octets, kept as a secret while the session lives; verdicts through done,
  *           what happens later through on_lost.
  * Errors    negative errno before a question is sent; everything later is a verdict.
- * Never     raises anything on a timeout, an error, or a flow that was not asked for.
+ * Never     raises anything on a timeout, an error, or a flow that was not asked for; lowers
+ *           one because the PDP is busy.
  * Tests     tests/unit/edge/gate. */
 #ifndef EDGE_GATE_GATE_H
 #define EDGE_GATE_GATE_H
@@ -37,6 +38,7 @@ enum gate_verdict {
     GATE_REFUSED,
     GATE_SILENT,    /* no answer in time */
     GATE_NO_PDP,    /* nobody to ask */
+    GATE_BUSY,      /* an answer that decides nothing: 3xxx, 4xxx, the PDP's own trouble */
     GATE_BAD_TOKEN, /* no RFC 3520 element */
     GATE_NO_FLOWS,  /* nothing to authorize yet: no answer to the offer */
     GATE_HELD, /* nothing to authorize now: what was agreed is on hold or refused; no gate is up */

@@ -5,8 +5,8 @@
 
 #include "edge/gate/inner.h"
 
-/* How long before the end of its lifetime a grant is renewed, at most, and how soon again when the
- * PDP was silent. */
+/* How long before the end of its lifetime a grant is renewed, at most, and how soon again when that
+ * decided nothing. */
 #define RENEW_EARLY (30 * SEC)
 #define RENEW_AGAIN (5 * SEC)
 
@@ -133,9 +133,16 @@ void gate_verdict(struct gate *gate, enum gate_verdict v, const char *detail)
         done(gate->done_ctx, v, detail);
 }
 
-/* Only a PDP that says no takes back what it granted; one that is silent does not: that is what
- * the lifetime is for. */
-static void refused(struct gate *gate, const struct diameter_answer *ans)
+/* Only a PDP that says no takes back what it granted. One that is silent, busy or in trouble does
+ * not: 3xxx and 4xxx (RFC 6733 7.1.3, 7.1.4) and what it makes of our message or of itself (the
+ * other 5xxx) are no word about the session; the lifetime sees to it. */
+static bool says_no(const struct diameter_answer *ans)
+{
+    return ans->result == DIAMETER_AUTHORIZATION_REJECTED ||
+           ans->result == DIAMETER_UNKNOWN_SESSION_ID;
+}
+
+static void not_granted(struct gate *gate, const struct diameter_answer *ans)
 {
     bool had = gate->granted, renewing = !gate->done;
     char detail[160];
@@ -145,6 +152,10 @@ static void refused(struct gate *gate, const struct diameter_answer *ans)
     if (ans->error_message.n && ans->error_message.n < 80)
         buf_fmt(&b, ": %.*s", SPAN_ARG(ans->error_message));
     detail[b.n] = '\0';
+    if (!says_no(ans)) {
+        gate_verdict(gate, GATE_BUSY, detail);
+        return;
+    }
     gate_grant_drop(gate);
     gate_lower_all(gate, RELAY_GATE_CLOSED);
     gate_verdict(gate, GATE_REFUSED, detail);
@@ -152,13 +163,20 @@ static void refused(struct gate *gate, const struct diameter_answer *ans)
         lose(gate, GATE_WITHDRAWN);
 }
 
+/* What was granted is asked about soon: no renewal is lost, whatever else is under way. */
+static void renew_again(struct gate *gate)
+{
+    if (gate->granted)
+        loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN);
+}
+
 static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
 {
     struct gate *gate = ctx;
 
     gate->call = (struct handle){0};
-    if (error && !gate->done) /* the grant holds until it expires */
-        loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN);
+    if (!gate->done && (error || !diameter_ok(ans))) /* the grant holds until it expires */
+        renew_again(gate);
     if (error == -ETIMEDOUT) {
         gate_verdict(gate, GATE_SILENT, "the PDP did not answer in time");
     } else if (error == -EBADMSG) {
@@ -166,7 +184,7 @@ static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
     } else if (error) {
         gate_verdict(gate, GATE_NO_PDP, "no connection to the PDP");
     } else if (!diameter_ok(ans)) {
-        refused(gate, ans);
+        not_granted(gate, ans);
     } else if (!grant_take(gate, &ans->qaa)) {
         gate_verdict(gate, GATE_BROKEN, "out of memory");
     } else {
@@ -247,7 +265,7 @@ void gate_renewal_drop(struct gate *gate)
     diameter_cancel(gate->of->diameter, gate->call);
     gate->call = (struct handle){0};
     gate->asking = false;
-    loop_timer_start(gate->of->loop, &gate->renew, RENEW_AGAIN); /* unless the next answer grants */
+    renew_again(gate); /* unless the next answer grants */
 }
 
 void gate_on_renew(struct loop_timer *t, void *ctx)
@@ -255,10 +273,9 @@ void gate_on_renew(struct loop_timer *t, void *ctx)
     struct gate *gate = ctx;
 
     (void)t;
-    if (gate->asking || !gate_has_flows(gate))
-        return;
-    if (gate_ask(gate) != 0)
-        loop_timer_start(gate->of->loop, t, RENEW_AGAIN);
+    renew_again(gate); /* whatever comes of this time; the next grant sets its own */
+    if (!gate->asking && gate_has_flows(gate))
+        (void)gate_ask(gate);
 }
 
 void gate_on_expire(struct loop_timer *t, void *ctx)

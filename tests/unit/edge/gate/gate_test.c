@@ -520,6 +520,109 @@ static void a_renewal_gives_way(void)
     finish();
 }
 
+/* RFC 6733 7.1.3, 7.1.4: what is no decision takes nothing back. */
+static void a_busy_pdp_decides_nothing(void)
+{
+    static const uint32_t busy[] = {DIAMETER_TOO_BUSY, DIAMETER_UNABLE_TO_DELIVER, 4002,
+                                    DIAMETER_UNABLE_TO_COMPLY};
+    static const uint32_t no[] = {DIAMETER_AUTHORIZATION_REJECTED, DIAMETER_UNKNOWN_SESSION_ID};
+
+    for (size_t i = 0; i < ARRAY_LEN(busy); i++) {
+        begin(GATE_ASK_PDP);
+        at_pdp.lifetime = 60;
+        at_pdp.grace = 30;
+        raise_all();
+        at_pdp.result = busy[i];
+        sim_run(sim, 80 * SEC); /* in its grace */
+        CU_ASSERT_TRUE(up(0) && up(1) && lost == 0);
+        CU_ASSERT_TRUE(at_pdp.qar >= 6); /* it asks again and again */
+        at_pdp.result = 0;
+        sim_run(sim, 60 * SEC);
+        CU_ASSERT_TRUE(up(0) && up(1) && lost == 0);
+        at_pdp.result = busy[i]; /* for good: that is what the lifetime is for */
+        sim_run(sim, 95 * SEC);
+        CU_ASSERT_FALSE(up(0) || up(1));
+        CU_ASSERT_TRUE(lost == 1 && why == GATE_EXPIRED);
+        finish();
+    }
+    for (size_t i = 0; i < ARRAY_LEN(no); i++) {
+        begin(GATE_ASK_PDP);
+        at_pdp.lifetime = 60;
+        raise_all();
+        at_pdp.result = no[i];
+        sim_run(sim, 50 * SEC);
+        CU_ASSERT_FALSE(up(0) || up(1));
+        CU_ASSERT_TRUE(lost == 1 && told == 1 && why == GATE_WITHDRAWN);
+        finish();
+    }
+}
+
+static void busy_for_who_asks(void)
+{
+    struct gate_flow more[2];
+
+    begin(GATE_ASK_PDP);
+    at_pdp.result = DIAMETER_TOO_BUSY;
+    CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 2), 0);
+    authorize(&token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_TRUE(told == 1 && said == GATE_BUSY);
+    CU_ASSERT_FALSE(up(0) || up(1));
+    at_pdp.result = 0;
+    authorize(&token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_TRUE(told == 2 && said == GATE_GRANTED);
+    memcpy(more, flows, sizeof(more));
+    more[1].what.to.addr.port = 4002;
+    at_pdp.result = DIAMETER_TOO_BUSY;
+    CU_ASSERT_EQUAL(gate_set_flows(gate, more, 2), 0);
+    authorize(&token);
+    sim_run(sim, 100 * MSEC);
+    CU_ASSERT_TRUE(told == 3 && said == GATE_BUSY);
+    CU_ASSERT_TRUE(up(0)); /* granted before, and not taken back */
+    CU_ASSERT_FALSE(up(1));
+    CU_ASSERT_EQUAL(lost, 0);
+    finish();
+}
+
+static void a_renewal_is_never_lost(void)
+{
+    struct gate_flow more[2];
+
+    /* Its moment comes while somebody's question waits for an answer that never comes. */
+    begin(GATE_ASK_PDP);
+    at_pdp.lifetime = 600;
+    at_pdp.grace = 30;
+    raise_all();
+    memcpy(more, flows, sizeof(more));
+    more[1].what.to.addr.port = 4010;
+    sim_run(sim, 569 * SEC);
+    diameter_sim_silence(pdp, true);
+    CU_ASSERT_EQUAL(gate_set_flows(gate, more, 2), 0);
+    authorize(&token);
+    sim_run(sim, 4 * SEC);
+    CU_ASSERT_TRUE(told == 2 && said == GATE_SILENT && up(0));
+    diameter_sim_silence(pdp, false);
+    sim_run(sim, 60 * SEC);
+    CU_ASSERT_TRUE(up(0) && up(1) && lost == 0);
+    finish();
+
+    /* Its moment comes while the call is on hold. */
+    begin(GATE_ASK_PDP);
+    at_pdp.lifetime = 60;
+    at_pdp.grace = 30;
+    raise_all();
+    memcpy(more, flows, sizeof(more));
+    more[0].idle = more[1].idle = true;
+    CU_ASSERT_EQUAL(gate_set_flows(gate, more, 2), 0);
+    sim_run(sim, 50 * SEC);
+    CU_ASSERT_EQUAL(at_pdp.qar, 1);
+    CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 2), 0);
+    sim_run(sim, 60 * SEC);
+    CU_ASSERT_TRUE(up(0) && up(1) && lost == 0);
+    finish();
+}
+
 static void open_mode(void)
 {
     begin(GATE_OPEN);
@@ -552,5 +655,9 @@ TEST_MAIN("edge/gate",
           {"ASR from the PDP lowers the gates, from another node it does not", aborted},
           {"a grant is renewed at its lifetime and falls when it expires", lifetimes},
           {"a renewal gives way to who waits for an answer", a_renewal_gives_way},
+          {"a busy PDP decides nothing: the grant holds until it expires",
+           a_busy_pdp_decides_nothing},
+          {"who asks a busy PDP is told so and keeps what was granted", busy_for_who_asks},
+          {"a renewal is never lost", a_renewal_is_never_lost},
           {"without a PDP every flow is up", open_mode},
           {"sessions and flows are bounded", bounded})
