@@ -424,6 +424,7 @@ static int read_classifier(struct decoder *d, struct span rest, struct qos_filte
     return rc;
 }
 
+/* Octets a second as a float, in bit/s. Never 0 when it is there: that is "not given". */
 static uint64_t read_bandwidth(struct span rest)
 {
     struct avp a;
@@ -438,8 +439,8 @@ static uint64_t read_bandwidth(struct span rest)
         memcpy(&octets, &bits, sizeof(octets));
         /* The comparison is false for NaN as well. */
         if (!(octets >= 0.0f && octets < 1e15f))
-            return UINT64_MAX;
-        return (uint64_t)(octets * 8.0f);
+            return QOS_BANDWIDTH_BAD;
+        return octets * 8.0f < 1.0f ? 1 : (uint64_t)(octets * 8.0f);
     }
     return 0;
 }

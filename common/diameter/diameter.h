@@ -157,11 +157,15 @@ struct rx_aaa {
 enum { QOS_DROP, QOS_SHAPE, QOS_MARK, QOS_PERMIT };                              /* 572 */
 enum { QOS_DESIRED, QOS_AVAILABLE, QOS_DELIVERED, QOS_MINIMUM, QOS_AUTHORIZED }; /* 575 */
 
+#define QOS_BANDWIDTH_BAD UINT64_MAX
+
 struct qos_filter { /* Filter-Rule 509 with one classifier */
     struct span id; /* Classifier-ID: "component.flow", as in Rx: "1.1" is RTP of m= 1 */
     struct diameter_flow flow;
     struct diameter_u32 action, semantics;
-    uint64_t bandwidth; /* bit/s (Bandwidth 502 in QoS-Parameters); 0 = not given */
+    /* bit/s (Bandwidth 502 in QoS-Parameters). 0 = not given: a Bandwidth of less than that, or of
+     * nothing at all, is read as 1. QOS_BANDWIDTH_BAD = given, and no number. */
+    uint64_t bandwidth;
 };
 
 struct qos_qar {

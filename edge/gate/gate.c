@@ -9,6 +9,12 @@
 
 /* What a flow may send at once, at least: a few frames of video. */
 #define BURST_MIN 6000u
+/* Octets a second of a granted flow whose QAA does not say how many: RTCP, and hardly any media. */
+#define RATE_UNSAID 125u
+/* Above that a flow has no limit worth the name, and the bucket's arithmetic would overflow. */
+#define RATE_MAX UINT32_MAX
+/* What a rule says when nobody is asked (GATE_OPEN). */
+#define RATE_UNLIMITED 0u
 
 const char *gate_verdict_name(enum gate_verdict v)
 {
@@ -34,16 +40,25 @@ static void flow_lower(struct gates *g, struct flow *f, enum relay_gate gate)
     f->up = false;
 }
 
-static void flow_raise(struct gates *g, struct flow *f, uint64_t bandwidth)
+/* Octets a second, from 1: a granted flow always has a limit. */
+static uint64_t rate_of(const struct grant *grant)
+{
+    uint64_t bits = grant->bandwidth, rate = bits / 8 + (bits % 8 != 0);
+
+    if (bits == 0 || bits == QOS_BANDWIDTH_BAD)
+        return RATE_UNSAID;
+    return rate < RATE_MAX ? rate : RATE_MAX;
+}
+
+static void flow_raise(struct gates *g, struct flow *f, uint64_t rate)
 {
     struct relay_rule rule = f->is.rule;
 
     rule.gate = RELAY_GATE_OPEN;
-    rule.bytes_per_second = bandwidth / 8;
+    rule.bytes_per_second = rate;
     rule.burst_bytes = rule.bytes_per_second * (g->options.burst / MSEC) / 1000;
     if (rule.burst_bytes < BURST_MIN)
         rule.burst_bytes = BURST_MIN;
-    f->bandwidth = bandwidth;
     f->up = g->relay->set(g->relay->ctx, f->is.stream, f->is.leg, &rule) == 0;
     if (!f->up)
         g->counters.set_failed++;
@@ -87,9 +102,9 @@ void gate_apply(struct gate *gate)
         if (f->is.idle)
             flow_place(g, f, RELAY_GATE_CLOSED);
         else if (g->options.mode == GATE_OPEN)
-            flow_raise(g, f, 0);
+            flow_raise(g, f, RATE_UNLIMITED);
         else if (grant)
-            flow_raise(g, f, grant->bandwidth);
+            flow_raise(g, f, rate_of(grant));
         else
             flow_place(g, f, RELAY_GATE_CLOSED);
     }

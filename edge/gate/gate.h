@@ -10,8 +10,8 @@
  * In, out   tokens as octets, kept as a secret while the session lives; verdicts through done,
  *           what happens later through on_lost.
  * Errors    negative errno before a question is sent; everything later is a verdict.
- * Never     raises anything on a timeout, an error, or a flow that was not asked for; lowers
- *           one because the PDP is busy.
+ * Never     raises anything on a timeout, an error, or a flow that was not asked for; raises a flow
+ *           without a limit while a PDP is asked, or lowers one because the PDP is busy.
  * Tests     tests/unit/edge/gate. */
 #ifndef EDGE_GATE_GATE_H
 #define EDGE_GATE_GATE_H

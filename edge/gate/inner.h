@@ -11,12 +11,11 @@
 struct flow {
     struct gate_flow is;
     bool up;
-    uint64_t bandwidth; /* of the rule that is up, bit/s */
 };
 
 struct grant {
     struct diameter_flow flow;
-    uint64_t bandwidth;
+    uint64_t bandwidth; /* as struct qos_filter has it */
 };
 
 struct gates {

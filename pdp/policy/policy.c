@@ -7,7 +7,13 @@
 
 #include "pdp/policy/codec.h"
 
-enum { MEDIA_OTHER = POLICY_MEDIA - 1, RTCP_SHARE = 20 /* RFC 3550 6.2: 5 % */ };
+enum {
+    MEDIA_OTHER = POLICY_MEDIA - 1,
+    RTCP_SHARE = 20, /* RFC 3550 6.2: 5 % */
+    /* bit/s that any flow gets, however little is asked for (b=AS:0): RTCP goes on, and may share
+     * the flow of its media (RFC 5761). No more than the least limit of the policy file. */
+    FLOOR = 1000
+};
 
 struct row {
     struct map_node node;
@@ -196,14 +202,14 @@ static uint64_t flow_bandwidth(const struct rx_component *c, const struct rx_flo
 {
     bool up = direction == DIAMETER_IN;
     uint64_t media = asked_of(up ? c->bandwidth_ul : c->bandwidth_dl, limit);
-    uint64_t own = asked_of(up ? f->bandwidth_ul : f->bandwidth_dl, 0);
-    uint64_t rtcp = asked_of(c->rs_bandwidth, 0) + asked_of(c->rr_bandwidth, 0);
+    struct diameter_u32 own = up ? f->bandwidth_ul : f->bandwidth_dl;
+    uint64_t rtcp = asked_of(c->rs_bandwidth, 0) + asked_of(c->rr_bandwidth, 0), bandwidth = media;
 
-    if (own)
-        return own < limit ? own : limit;
-    if (!f->usage.set || f->usage.v != RX_USAGE_RTCP)
-        return media;
-    return rtcp && rtcp < media ? rtcp : media / RTCP_SHARE;
+    if (own.set)
+        bandwidth = own.v < limit ? own.v : limit;
+    else if (f->usage.set && f->usage.v == RX_USAGE_RTCP)
+        bandwidth = rtcp && rtcp < media ? rtcp : media / RTCP_SHARE;
+    return bandwidth > FLOOR ? bandwidth : FLOOR;
 }
 
 static bool add_flow(const struct terms *t, const struct rx_aar *aar, const struct rx_component *c,

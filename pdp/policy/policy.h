@@ -45,7 +45,7 @@ struct policy_flow {
     uint16_t media, number; /* m= line and flow in it, from 1 */
     bool open;              /* false: authorized, but held (Flow-Status) */
     struct diameter_flow what;
-    uint64_t bandwidth; /* bit/s */
+    uint64_t bandwidth; /* bit/s, never 0 */
 };
 
 struct policy_decision {

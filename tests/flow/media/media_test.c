@@ -500,6 +500,56 @@ static void lossy(void)
     finish();
 }
 
+/* Octets a second of RTP and RTCP, in and out; every one of them is up. */
+static void see_limits(uint64_t most)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned leg, port = 0;
+        const struct relay_rule *r;
+        struct addr a = at(ACCESS);
+
+        CU_ASSERT_EQUAL_FATAL(sscanf(strstr(to_phone, "m=audio "), "m=audio %u", &port), 1);
+        a.port = (uint16_t)(port + i / 2);
+        r = relay_fake_rule(relay_fake_find(relay, &a, &leg), i % 2);
+        CU_ASSERT_EQUAL(r->gate, RELAY_GATE_OPEN);
+        CU_ASSERT_TRUE(r->bytes_per_second > 0 && r->bytes_per_second <= most);
+    }
+}
+
+#define SDP_OF(ip, port, b)                                                                        \
+    "v=0\r\no=- 1 1 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip "\r\nt=0 0\r\nm=audio " port             \
+    " RTP/AVP 104\r\n" b "a=rtpmap:104 AMR-WB/16000/1\r\n"
+
+static void asked_for_nothing(void)
+{
+    static const struct {
+        const char *phone, *core;
+        uint64_t most; /* octets a second that any flow may get */
+    } rows[] = {{"b=AS:41\r\n", "b=AS:41\r\n", 41000 / 8},
+                {"b=AS:0\r\n", "b=AS:41\r\n", 41000 / 8},
+                {"b=AS:0\r\n", "b=AS:0\r\n", 125},
+                {"b=TIAS:7\r\n", "b=TIAS:7\r\n", 125},
+                {"b=AS:41\r\nb=RS:1\r\nb=RR:0\r\n", "b=AS:41\r\n", 41000 / 8},
+                {"", "", 128000 / 8}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char phone[400], core[400];
+        struct secret token;
+
+        snprintf(phone, sizeof(phone), SDP_OF("10.46.1.101", "4000", "%s"), rows[i].phone);
+        snprintf(core, sizeof(core), SDP_OF("10.9.9.9", "5000", "%s"), rows[i].core);
+        begin();
+        CU_ASSERT_TRUE(offer(true, phone));
+        CU_ASSERT_TRUE(answer(false, core));
+        strcpy(to_phone, sdp_back);
+        CU_ASSERT_EQUAL_FATAL(ask_pdp(phone, to_phone, true), AUTHORIZE_GRANTED);
+        token = verdict.token;
+        CU_ASSERT_EQUAL(hand_over(&token), MEDIA_OK);
+        see_limits(rows[i].most);
+        finish();
+    }
+}
+
 TEST_MAIN("flow/media",
           {"a phone calls: token, gates, counters; a used token is over", a_phone_calls},
           {"a phone is called: the token goes with the offer, the gates wait for the answer",
@@ -509,4 +559,5 @@ TEST_MAIN("flow/media",
           {"a token is good for its own flows only", other_flows},
           {"the P-CSCF ends its AF session only: the PDP has the gates lowered", af_goes},
           {"a long call's authorization is renewed", a_long_call},
+          {"whatever bandwidth is asked for, every flow has a limit", asked_for_nothing},
           {"commands that are lost, late or doubled come to the same", lossy})

@@ -183,6 +183,41 @@ static void a_qar_carries_token_and_classifiers(void)
     free(b);
 }
 
+/* 0 in struct qos_filter is "not given": what is given, however little, is never that. */
+static void a_bandwidth_that_is_given_is_never_read_as_none(void)
+{
+    static const float octets[] = {0.0f, -0.0f, 0.05f, 0.125f, 1.0f};
+    static const uint64_t bits[] = {1, 1, 1, 1, 8};
+
+    for (size_t i = 0; i < ARRAY_LEN(octets); i++) {
+        struct bench *b = bench_new();
+        struct avp_writer w = {b->octets, 0, sizeof(b->octets), false};
+        size_t res, rule, group, n = 0;
+        uint8_t copy[512];
+
+        b->req.kind = DIAMETER_QA;
+        b->req.app = DIAMETER_APP_QOS;
+        b->req.session_id = SPAN("s;1");
+        CU_ASSERT_EQUAL(diameter_encode_request(&b->req, &names, b->octets, sizeof(b->octets), &n),
+                        0);
+        w.n = n;
+        res = avp_open(&w, A_QOS_RESOURCES);
+        rule = avp_open(&w, A_FILTER_RULE);
+        group = avp_open(&w, A_QOS_PARAMETERS);
+        avp_put_f32(&w, A_BANDWIDTH, octets[i]);
+        avp_close(&w, group);
+        avp_close(&w, rule);
+        avp_close(&w, res);
+        w.p[2] = (uint8_t)(w.n >> 8);
+        w.p[3] = (uint8_t)w.n;
+        memcpy(copy, b->octets, w.n);
+        CU_ASSERT_EQUAL(diameter_decode_request(span_of(copy, w.n), &b->got, &b->fault), 0);
+        CU_ASSERT_EQUAL_FATAL(b->got.qar.n_filters, 1);
+        CU_ASSERT_EQUAL(b->got.qar.filters[0].bandwidth, bits[i]);
+        free(b);
+    }
+}
+
 static void a_classifier_we_cannot_read_is_refused_not_widened(void)
 {
     struct bench *b = bench_new();
@@ -408,6 +443,8 @@ TEST_MAIN("common/diameter/codec",
           {"an IPv6 prefix keeps its length", an_ipv6_prefix_keeps_its_length},
           {"the first octets are those of the wire", the_first_octets_are_those_of_the_wire},
           {"a QAR carries token and classifiers", a_qar_carries_token_and_classifiers},
+          {"a bandwidth that is given is never read as none",
+           a_bandwidth_that_is_given_is_never_read_as_none},
           {"a classifier we cannot read is refused, not widened",
            a_classifier_we_cannot_read_is_refused_not_widened},
           {"answers carry the token and the experimental result",

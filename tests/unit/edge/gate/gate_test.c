@@ -623,11 +623,39 @@ static void a_renewal_is_never_lost(void)
     finish();
 }
 
+/* Whatever the QAA says of bandwidth, a flow that was asked about has a limit. */
+static void always_a_limit(void)
+{
+    static const struct {
+        uint64_t granted, least, most; /* bit/s; octets a second */
+    } rows[] = {{0, 1, 125},           /* not given */
+                {1, 1, 1},
+                {7, 1, 1},
+                {12, 2, 2},
+                {UINT64_MAX, 1, 125}, /* no number */
+                {UINT64_C(7000000000000000), 1, UINT32_MAX}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        begin(GATE_ASK_PDP);
+        at_pdp.bandwidth = rows[i].granted;
+        raise_all();
+        for (unsigned leg = 0; leg < 2; leg++) {
+            const struct relay_rule *r = relay_fake_rule(stream, leg);
+
+            CU_ASSERT_TRUE(r->bytes_per_second >= rows[i].least &&
+                           r->bytes_per_second <= rows[i].most);
+            CU_ASSERT_TRUE(r->burst_bytes >= r->bytes_per_second);
+        }
+        finish();
+    }
+}
+
 static void open_mode(void)
 {
     begin(GATE_OPEN);
     CU_ASSERT_EQUAL(gate_set_flows(gate, flows, 2), 0);
     CU_ASSERT_TRUE(up(0) && up(1));
+    CU_ASSERT_EQUAL(relay_fake_rule(stream, 0)->bytes_per_second, 0); /* nobody set a limit */
     authorize(&token);
     sim_run(sim, MSEC);
     CU_ASSERT_EQUAL(said, GATE_GRANTED);
@@ -659,5 +687,6 @@ TEST_MAIN("edge/gate",
            a_busy_pdp_decides_nothing},
           {"who asks a busy PDP is told so and keeps what was granted", busy_for_who_asks},
           {"a renewal is never lost", a_renewal_is_never_lost},
+          {"a granted flow always has a limit", always_a_limit},
           {"without a PDP every flow is up", open_mode},
           {"sessions and flows are bounded", bounded})

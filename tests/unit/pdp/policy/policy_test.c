@@ -86,6 +86,33 @@ static void a_component_that_does_not_say_gets_the_limit(void)
     close_bench(&b);
 }
 
+/* 0 is a bandwidth like any other, and a small one: never "no limit". */
+static void no_bandwidth_is_little_bandwidth(void)
+{
+    struct bench b;
+
+    open_bench(&b, "");
+    b.aar.components[0].bandwidth_ul = DIAMETER_U32(0); /* b=AS:0 */
+    b.aar.components[0].bandwidth_dl = DIAMETER_U32(7); /* b=TIAS:7 */
+    CU_ASSERT(granted(&b));
+    CU_ASSERT_EQUAL_FATAL(b.d.n_flows, 4);
+    for (size_t i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(b.d.flows[i].bandwidth, 1000);
+    b.aar.components[0].bandwidth_ul = DIAMETER_U32(41000);
+    b.aar.components[0].flows[0].bandwidth_ul = DIAMETER_U32(0); /* of this flow alone */
+    b.aar.components[0].rs_bandwidth = DIAMETER_U32(1);
+    b.aar.components[0].rr_bandwidth = DIAMETER_U32(0);
+    CU_ASSERT(granted(&b));
+    CU_ASSERT_EQUAL(b.d.flows[0].bandwidth, 1000);
+    CU_ASSERT_EQUAL(b.d.flows[2].bandwidth, 1000);
+    close_bench(&b);
+    open_bench(&b, "bandwidth: { audio: 1 }"); /* and never more than the file allows */
+    b.aar.components[0].bandwidth_ul = b.aar.components[0].bandwidth_dl = DIAMETER_U32(0);
+    CU_ASSERT(granted(&b));
+    CU_ASSERT_EQUAL(b.d.flows[0].bandwidth, 1000);
+    close_bench(&b);
+}
+
 static void media_beyond_the_policy_is_refused(void)
 {
     static const struct {
@@ -296,6 +323,7 @@ static void codec_data_of_any_shape_is_read_or_left(void)
 TEST_MAIN(
     "pdp/policy", {"a plain call is granted flow by flow", a_plain_call_is_granted_flow_by_flow},
     {"a component that does not say gets the limit", a_component_that_does_not_say_gets_the_limit},
+    {"no bandwidth is little bandwidth", no_bandwidth_is_little_bandwidth},
     {"media beyond the policy is refused", media_beyond_the_policy_is_refused},
     {"too much bandwidth is refused with what would do",
      too_much_bandwidth_is_refused_with_what_would_do},
