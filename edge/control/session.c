@@ -133,11 +133,10 @@ static void put_flows(const struct session *s, unsigned media, bool rtcp, struct
 
     here.port = (uint16_t)(here.port + rtcp);
     here_end = (struct diameter_end){here, 0};
-    /* What enters from any port of the phone is asked for as that (TS 29.213 6.2). */
+    /* What enters from any port of the phone is asked for as that (TS 29.213 6.2). The PDP knows a
+     * phone behind NAT by its session description, too; the relay alone knows what latches. */
     if (o->side[CONTROL_ACCESS].source != RELAY_SOURCE_STRICT)
         source_end.addr.port = 0;
-    if (o->side[CONTROL_ACCESS].source == RELAY_SOURCE_LATCH)
-        source_end = (struct diameter_end){0};
     struct gate_flow in = {.stream = rtcp ? m->rtcp : m->rtp,
                            .leg = CONTROL_ACCESS,
                            .media = (uint16_t)(media + 1),

@@ -54,8 +54,10 @@ const char *gate_loss_name(enum gate_loss l);
 struct gate_flow {
     struct relay_stream *stream;
     unsigned leg;
-    uint16_t media, number;    /* m= line and flow in it, from 1 (TS 29.214 5.3.17) */
-    struct diameter_flow what; /* as the terminal sees it: what the PDP is asked */
+    uint16_t media, number; /* m= line and flow in it, from 1 (TS 29.214 5.3.17) */
+    /* As the terminal sees it: what the PDP is asked. Where a rule latches, its packets may come
+     * from elsewhere (NAT): that is the edge's word, not the PDP's. */
+    struct diameter_flow what;
     bool idle; /* not negotiated (hold): stays down, and the PDP is not asked about it */
     struct relay_rule rule; /* once up; gate and bandwidth are this room's */
 };

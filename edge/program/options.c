@@ -11,7 +11,8 @@ static const char *const authorization_names[] = {"pdp", "off", NULL};
 #define SOURCE_HELP                                                                                \
     "strict: the address and port of its session description. address: its address; the port of "  \
     "the first packet, then only that. latch: whoever sends first, then only that (for phones "    \
-    "behind NAT)."
+    "behind NAT); the PDP is asked about the address of the session description all the same, "    \
+    "and its policy needs check_phone: false where that is not the one the phone signals from."
 
 static const struct conf_option options[] = {
     {"realm", CONF_NAME, AT(realm), .fallback = "ims.mnc001.mcc001.3gppnetwork.org",

@@ -16,6 +16,7 @@
 #include "pdp/rx/rx.h"
 #include "tests/support/suite.h"
 
+static enum relay_source access_source;
 static struct sim *sim;
 static struct wire *wire;
 static struct diameter_sim *dnet;
@@ -114,7 +115,7 @@ static void begin_edge(void)
     for (unsigned i = 0; i < CONTROL_SIDES; i++) {
         co.side[i].first_port = 30000;
         co.side[i].last_port = 30099;
-        co.side[i].source = RELAY_SOURCE_ADDRESS;
+        co.side[i].source = i == CONTROL_ACCESS ? access_source : RELAY_SOURCE_ADDRESS;
     }
     seen = BUF_ON(events);
     CU_ASSERT_EQUAL_FATAL(diameter_sim_node(dnet, l, "edge.ims.test", "ims.test", &edge_d), 0);
@@ -129,7 +130,7 @@ static void begin_edge(void)
         ng_server_new(edge_net, sim_rnd(sim), &no, control_on_ng, control, &server), 0);
 }
 
-static void begin(void)
+static void begin_with(enum relay_source source)
 {
     static const struct authorize_ops ops = {on_abort};
     const struct authorize_options ao = {.timeout = 2 * SEC, .application = SPAN("ims.voice")};
@@ -141,6 +142,7 @@ static void begin(void)
     struct loop *l;
 
     answers = aborted = 0;
+    access_source = source;
     CU_ASSERT_EQUAL_FATAL(osipmem_init(), 0);
     CU_ASSERT_EQUAL_FATAL(sim_new(9, &sim), 0);
     CU_ASSERT_EQUAL_FATAL(wire_new(sim, &wire), 0);
@@ -153,6 +155,11 @@ static void begin(void)
     CU_ASSERT_EQUAL_FATAL(media_new(pcscf_net, sim_rnd(sim), &mo, &media), 0);
     CU_ASSERT_EQUAL_FATAL(authorize_new(l, pcscf_d, sim_rnd(sim), &ao, &ops, NULL, &authorize), 0);
     CU_ASSERT_EQUAL_FATAL(authorize_open(authorize, NULL, &af), 0);
+}
+
+static void begin(void)
+{
+    begin_with(RELAY_SOURCE_ADDRESS);
 }
 
 static void finish(void)
@@ -550,6 +557,29 @@ static void asked_for_nothing(void)
     }
 }
 
+/* The PDP knows the phone by the address of its session description; which port or NAT its packets
+ * come from is the edge's to find out. */
+static void any_source(void)
+{
+    static const enum relay_source sources[] = {RELAY_SOURCE_STRICT, RELAY_SOURCE_ADDRESS,
+                                                RELAY_SOURCE_LATCH};
+
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        struct secret token;
+        unsigned leg;
+
+        begin_with(sources[i]);
+        phone_calls();
+        CU_ASSERT_EQUAL(ask_pdp(PHONE_SDP("4000", ""), to_phone, true), AUTHORIZE_GRANTED);
+        token = verdict.token;
+        CU_ASSERT_EQUAL(hand_over(&token), MEDIA_OK);
+        CU_ASSERT_TRUE(up(to_phone, ACCESS) && up(to_core, CORE));
+        CU_ASSERT_EQUAL(relay_fake_rule(named_in(to_phone, ACCESS, &leg), CONTROL_ACCESS)->source,
+                        sources[i]);
+        finish();
+    }
+}
+
 TEST_MAIN("flow/media",
           {"a phone calls: token, gates, counters; a used token is over", a_phone_calls},
           {"a phone is called: the token goes with the offer, the gates wait for the answer",
@@ -560,4 +590,5 @@ TEST_MAIN("flow/media",
           {"the P-CSCF ends its AF session only: the PDP has the gates lowered", af_goes},
           {"a long call's authorization is renewed", a_long_call},
           {"whatever bandwidth is asked for, every flow has a limit", asked_for_nothing},
+          {"however the edge finds a phone's packets, its flows are granted", any_source},
           {"commands that are lost, late or doubled come to the same", lossy})
