@@ -181,6 +181,7 @@ static bool run_offer_in(struct command *cmd, struct session *s)
 static void run_offer(struct command *cmd, struct session *s)
 {
     struct control *c = cmd->control;
+    struct session *lingers = s;
     bool fresh = !s || s->ended;
     int rc;
 
@@ -192,10 +193,6 @@ static void run_offer(struct command *cmd, struct session *s)
         if (c->draining) {
             refuse(cmd, "shutting down");
             return;
-        }
-        if (s) { /* it lingers; its name is free */
-            map_del(&c->by_call_id, &s->node);
-            s->findable = false;
         }
         rc = session_new(c, cmd->call_id, &s);
         if (rc != 0) {
@@ -209,6 +206,10 @@ static void run_offer(struct command *cmd, struct session *s)
         if (fresh)
             session_free(s);
     } else if (fresh) {
+        if (lingers) { /* its name is another's now */
+            map_del(&c->by_call_id, &lingers->node);
+            lingers->findable = false;
+        }
         s->opened = true;
         session_tell(s, CONTROL_OPENED, "");
     }

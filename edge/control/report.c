@@ -98,13 +98,20 @@ static void put_stream(const struct session *s, unsigned media, bool rtcp, enum 
     ng_put_end(b);
 }
 
+/* The first tag of that side. "", which no tag is, while it has none: any word may be the other
+ * side's. */
+static const char *tag_of(const struct session *s, enum control_side side)
+{
+    for (unsigned i = 0; i < s->n_tags; i++)
+        if (s->tags[i].side == side)
+            return s->tags[i].text;
+    return "";
+}
+
 static void put_side(const struct session *s, enum control_side side, struct buf *b)
 {
-    const char *name = control_side_names[side];
+    const char *name = tag_of(s, side);
 
-    for (unsigned i = s->n_tags; i-- > 0;)
-        if (s->tags[i].side == side)
-            name = s->tags[i].text;
     ng_put_key(b, name);
     ng_put_begin(b, 'd');
     ng_put_key(b, "medias");
@@ -132,12 +139,14 @@ void report_put(const struct session *s, struct buf *b)
 {
     struct loop *l = s->control->loop;
     uint64_t age = loop_now(l) - s->since;
+    /* BEP 3: keys differ and are sorted. */
+    bool core_first = strcmp(tag_of(s, CONTROL_CORE), tag_of(s, CONTROL_ACCESS)) < 0;
 
     ng_put_count(b, "created", ((uint64_t)loop_wall(l) - age) / SEC);
     ng_put_pair(b, "result", SPAN("ok"));
     ng_put_key(b, "tags");
     ng_put_begin(b, 'd');
-    put_side(s, CONTROL_ACCESS, b);
-    put_side(s, CONTROL_CORE, b);
+    put_side(s, core_first ? CONTROL_CORE : CONTROL_ACCESS, b);
+    put_side(s, core_first ? CONTROL_ACCESS : CONTROL_CORE, b);
     ng_put_end(b);
 }

@@ -146,6 +146,17 @@ static const struct ops_command commands[] = {
      gates_params, ARRAY_LEN(gates_params), run_gates},
 };
 
+/* What came of tokens and renewals, and was no yes. */
+static uint64_t refusals(const struct gates_counters *g)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < GATE_VERDICTS; i++)
+        if (i != GATE_GRANTED && i != GATE_HELD)
+            n += g->verdict[i];
+    return n;
+}
+
 void report_status(struct daemon *d, void *role, json_t *status)
 {
     struct program *p = role;
@@ -156,16 +167,15 @@ void report_status(struct daemon *d, void *role, json_t *status)
 
     (void)d;
     relay_stats_get(p->relay, &relay);
-    json_t *more = json_pack("{s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "sessions",
-                             (json_int_t)c->sessions, "lingering", (json_int_t)c->lingering,
-                             "authorization", p->diameter ? "pdp" : "off", "pdp",
-                             !p->diameter ? "not used"
-                             : pdp        ? "connected"
-                                          : "not connected",
-                             "authorized", (json_int_t)g->verdict[GATE_GRANTED], "refused",
-                             (json_int_t)(g->asked - g->verdict[GATE_GRANTED]), "media_after_end",
-                             (json_int_t)c->event[CONTROL_MEDIA_AFTER_END], "streams",
-                             (json_int_t)relay.streams, "packets", (json_int_t)relay.packets);
+    json_t *more = json_pack(
+        "{s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)c->sessions,
+        "lingering", (json_int_t)c->lingering, "authorization", p->diameter ? "pdp" : "off", "pdp",
+        !p->diameter ? "not used"
+        : pdp        ? "connected"
+                     : "not connected",
+        "authorized", (json_int_t)g->verdict[GATE_GRANTED], "refused", (json_int_t)refusals(g),
+        "media_after_end", (json_int_t)c->event[CONTROL_MEDIA_AFTER_END], "streams",
+        (json_int_t)relay.streams, "packets", (json_int_t)relay.packets);
     if (more) {
         (void)json_object_update(status, more);
         json_decref(more);

@@ -682,6 +682,72 @@ static void standalone(void)
     finish();
 }
 
+static void refused_offer_of_a_lingering_call(void)
+{
+    begin(GATE_OPEN);
+    offer_and_answer("c1");
+    CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c2", "from-tag", "a", "sdp", PHONE_SDP));
+    CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c3", "from-tag", "a", "sdp", PHONE_SDP));
+    packets_at(access_at, 5);
+    CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "delete", "from-tag", "phone"));
+    /* Three sessions, the one that lingers among them. */
+    CU_ASSERT_FALSE(ASK("command", "offer", "call-id", "c1", "from-tag", "a", "sdp", PHONE_SDP));
+    assert_why("as many sessions");
+    CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "query"));
+    CU_ASSERT_EQUAL(stat("packets"), 5);
+    CU_ASSERT_TRUE(ASK("call-id", "c2", "command", "delete", "from-tag", "a"));
+    sim_run(sim, 5 * SEC);
+    CU_ASSERT_TRUE(ASK("call-id", "c3", "command", "delete", "from-tag", "a"));
+    sim_run(sim, 6 * SEC); /* c1 and c2 are forgotten */
+    CU_ASSERT_FALSE(ASK("call-id", "c3", "command", "offer", "from-tag", "a", "sdp", "nothing"));
+    assert_why("does not begin with v=0");
+    CU_ASSERT_TRUE(ASK("call-id", "c3", "command", "query"));
+    ASSERT_SPAN_EQ(buf_span(&seen), "opened opened opened ended:deleted ended:deleted "
+                                    "ended:deleted ");
+    CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c3", "from-tag", "b", "sdp", PHONE_SDP));
+    CU_ASSERT_TRUE(ASK("call-id", "c3", "command", "delete", "from-tag", "b")); /* the new one */
+    finish();
+}
+
+/* Where the dictionary of a tag begins in the answer. */
+static const char *tag_at(const char *tag)
+{
+    const struct ng_value *v =
+        ng_find(&doc, ng_find(&doc, &doc.values[0], "tags", NG_DICT), tag, NG_DICT);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
+    return v->key.p;
+}
+
+/* BEP 3: the keys of a dictionary differ and are sorted; a tag may be any word. */
+static void tags_of_any_name(void)
+{
+    static const char *const tags[] = {"core", "access", "zz", "a"};
+
+    begin(GATE_OPEN);
+    for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+        const struct ng_value *sides;
+
+        CU_ASSERT_TRUE(ASK("command", "offer", "call-id", "c1", "from-tag", tags[i], "direction",
+                           "access core", "sdp", PHONE_SDP));
+        CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "query"));
+        sides = ng_find(&doc, &doc.values[0], "tags", NG_DICT);
+        CU_ASSERT_PTR_NOT_NULL(ng_find(&doc, sides, tags[i], NG_DICT));
+        CU_ASSERT_PTR_NOT_NULL(ng_find(&doc, sides, "", NG_DICT)); /* nobody there yet */
+        CU_ASSERT_TRUE(ASK("command", "answer", "call-id", "c1", "from-tag", tags[i], "to-tag", "m",
+                           "sdp", CORE_SDP));
+        CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "query"));
+        sides = ng_find(&doc, &doc.values[0], "tags", NG_DICT);
+        CU_ASSERT_PTR_NOT_NULL(ng_find(&doc, sides, tags[i], NG_DICT));
+        CU_ASSERT_PTR_NOT_NULL(ng_find(&doc, sides, "m", NG_DICT));
+        CU_ASSERT_PTR_NULL(ng_find(&doc, sides, "", NG_DICT));
+        CU_ASSERT_EQUAL(strcmp(tags[i], "m") < 0, tag_at(tags[i]) < tag_at("m"));
+        CU_ASSERT_TRUE(ASK("call-id", "c1", "command", "delete", "from-tag", tags[i]));
+        sim_run(sim, 12 * SEC);
+    }
+    finish();
+}
+
 static bool count_views(void *ctx, const struct control_flow_view *v)
 {
     unsigned *n = ctx;
@@ -721,4 +787,7 @@ TEST_MAIN("edge/control",
           {"sessions, ports and descriptors are bounded", bounds},
           {"a session without media or authorization ends", silence},
           {"without a PDP gates are up as soon as both sides are known", standalone},
+          {"a refused offer leaves a lingering call of its name as it was",
+           refused_offer_of_a_lingering_call},
+          {"a tag may have any name", tags_of_any_name},
           {"operators see every flow", looking_around})

@@ -312,6 +312,26 @@ static void the_status_counts_sessions_verdicts_and_who_goes_on_sending(void)
     finish();
 }
 
+static void the_status_counts_refusals_and_nothing_else_as_refused(void)
+{
+    begin("authorization: \"off\"\n"); /* tokens are granted, and nobody is asked */
+    call("one");
+    authorize("one");
+    CU_ASSERT_STRING_EQUAL(house_member(status(), "authorized"), "1");
+    CU_ASSERT_STRING_EQUAL(house_member(status(), "refused"), "0");
+    finish();
+    begin("{}\n");
+    call("one");
+    COMMAND("command", "authorize", "call-id", "one", "from-tag", "a"); /* no token */
+    CU_ASSERT_STRING_EQUAL(house_member(status(), "refused"), "1");
+    diameter_sim_silence(pdp, true);
+    authorize("one");
+    CU_ASSERT_STRING_EQUAL(house_member(status(), "refused"), "1"); /* not known yet */
+    sim_run(house.sim, 3 * SEC);
+    CU_ASSERT_STRING_EQUAL(house_member(status(), "refused"), "2");
+    finish();
+}
+
 static void a_pdp_that_is_gone_is_not_connected_and_none_is_not_used(void)
 {
     begin("{}\n");
@@ -423,6 +443,8 @@ TEST_MAIN("edge/program/report",
            a_call_id_that_is_no_text_does_not_hide_its_gates},
           {"the status counts sessions, verdicts and who goes on sending",
            the_status_counts_sessions_verdicts_and_who_goes_on_sending},
+          {"the status counts refusals, and nothing else, as refused",
+           the_status_counts_refusals_and_nothing_else_as_refused},
           {"a PDP that is gone is not connected, and none is not used",
            a_pdp_that_is_gone_is_not_connected_and_none_is_not_used},
           {"what happened is counted once, however often it is read",
