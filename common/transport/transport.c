@@ -336,7 +336,7 @@ void sip_watch_stop(struct sip_watch *w)
 
 bool endpoint_can_connect(const struct sip_endpoint *e)
 {
-    return e->o.tcp || e->o.tcp_from != 0;
+    return !e->o.never_connects && (e->o.tcp || e->o.tcp_from != 0);
 }
 
 enum net_proto sip_target_proto(const struct sip_transport *t, const struct sip_target *target,

@@ -66,6 +66,7 @@ struct sip_endpoint_options {
     bool udp;            /* one socket, in and out */
     bool tcp;            /* listens; connections to others leave from any port, or from tcp_from */
     uint16_t tcp_from;   /* port outgoing connections leave from; 0 = any (a port_pc sets it) */
+    bool never_connects; /* takes connections and makes none (port_ps: SAs cover no other port) */
     struct span sent_by; /* "192.0.2.1:5062" for our Via; empty = local. Copied. */
     enum sip_timer_profile timers;
     /* Who may send requests and connect (the trust domain of RFC 3324); n_allow 0 = anyone. Answers
@@ -94,7 +95,7 @@ struct sip_guard {
     /* A request or connection from outside the endpoint's `allow` was dropped. */
     void (*on_stranger)(const struct sip_flow *flow, void *ctx);
     /* Whether the responses to what came this way go elsewhere than RFC 3261 18.2.2 says (TS 33.203
-     * 7.1: over UDP from port_pc to port_us). */
+     * 7.1: from port_pc to port_us). */
     bool (*on_reply)(const struct sip_flow *flow, struct sip_target *ret_target, void *ctx);
     /* A connection ended: 0 = FIN, else errno (positive). */
     void (*on_closed)(const struct sip_flow *flow, int reason, void *ctx);
@@ -164,7 +165,8 @@ enum net_proto sip_target_proto(const struct sip_transport *t, const struct sip_
  * when it lives, else on one to the same address from the same endpoint, else on a new one (queued
  * until it stands). watch (may be NULL) reports the connection's end. ret_used (may be NULL): the
  * flow in fact used. -ENOTCONN (CONNECTED_ONLY), -ENOSPC (connection table full), -ENOBUFS (queue
- * full), -EPERM (IPsec policy), -EMSGSIZE, -ENETUNREACH ...; -EAGAIN counts as a lost datagram: 0.
+ * full), -EPROTONOSUPPORT (never_connects), -EPERM (IPsec policy), -EMSGSIZE, -ENETUNREACH ...;
+ * -EAGAIN counts as a lost datagram: 0.
  */
 int sip_transport_send(struct sip_transport *t, const struct sip_target *target,
                        enum net_proto proto, struct span data, struct sip_watch *watch,

@@ -467,11 +467,10 @@ int binding_target(const struct binding *b, struct sip_target *ret_target)
     return 0;
 }
 
-bool binding_reply_route(const struct binding_set *set, const struct sip_flow *flow,
-                         struct sip_target *ret_target)
+struct sip_target binding_reply_target(const struct binding_set *set, const struct sip_flow *flow)
 {
-    if (flow->proto != NET_UDP)
-        return false;
-    *ret_target = sip_target_of(set->pc, NET_UDP, &set->phone_us, 0);
-    return true;
+    struct sip_target to = sip_target_of(set->pc, flow->proto, &set->phone_us, 0);
+
+    to.flow.connection = flow->connection;
+    return to;
 }

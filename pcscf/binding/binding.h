@@ -132,9 +132,8 @@ struct binding_set *binding_sending_set(const struct binding *b);
 
 /* Requests to the phone; `whom` is its id. -ENOTCONN when it has no set although it needs one. */
 int binding_target(const struct binding *b, struct sip_target *ret_target);
-/* Responses to a request of the phone that came on `flow`; false = the usual way (RFC 3261 18.2.2).
- * Over UDP they leave from port_pc to port_us (TS 33.203 7.1). */
-bool binding_reply_route(const struct binding_set *set, const struct sip_flow *flow,
-                         struct sip_target *ret_target);
+/* Responses to a request of the phone that came on `flow`: on its connection; by UDP, or when that has
+ * gone, from port_pc to port_us, which is where the SAs are (TS 33.203 7.1). */
+struct sip_target binding_reply_target(const struct binding_set *set, const struct sip_flow *flow);
 
 #endif

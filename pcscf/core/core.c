@@ -189,9 +189,10 @@ static bool on_reply(const struct sip_flow *flow, struct sip_target *ret_target,
     struct core *c = ctx;
     struct binding_set *set = NULL;
 
-    return is_protected(flow) &&
-           binding_of_flow(c->bindings, flow, true, SPAN_NONE, &set) != NULL &&
-           binding_reply_route(set, flow, ret_target);
+    if (!is_protected(flow) || !binding_of_flow(c->bindings, flow, true, SPAN_NONE, &set))
+        return false;
+    *ret_target = binding_reply_target(set, flow);
+    return true;
 }
 
 static void on_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx)
@@ -306,6 +307,7 @@ static int open_endpoints(struct core *c, char ret_what[80])
     ps.name = "port_ps";
     ps.tag = AT_PS;
     ps.local.port = o->port_ps;
+    ps.never_connects = true; /* it would be from a port outside of every SA: in the clear */
     rc = open_one(c, &ps, &c->ps, ret_what);
     /* Requests leave from port_pc and name port_ps in their Via (TS 33.203 7.1). */
     pc.name = "port_pc";

@@ -25,6 +25,13 @@ static void on_closed(struct net_tcp *t, int reason, void *ctx)
 
 static const struct net_tcp_ops ops = {NULL, on_data, on_closed};
 
+static void on_connected(struct net_tcp *t, void *ctx)
+{
+    (void)t, (void)ctx;
+}
+
+static const struct net_tcp_ops client_ops = {on_connected, on_data, on_closed};
+
 static void on_accept(struct net_listener *li, struct net_tcp *t, void *ctx)
 {
     (void)li, (void)ctx;
@@ -116,7 +123,71 @@ static void a_phone_that_takes_no_connection_gets_it_by_udp(void)
     world_close();
 }
 
+/* Alice's phone asks over a connection of its own, port_uc to port_ps; the core's copy is kept. */
+static struct net_tcp *alice_asks(char request[PEER_TEXT_MAX])
+{
+    struct net_tcp *t = NULL;
+    char text[1024];
+    const char *m;
+    int n = snprintf(text, sizeof(text),
+                     "MESSAGE sip:bob@" DOMAIN " SIP/2.0\r\n"
+                     "Via: SIP/2.0/TCP 192.0.2.7:31001;branch=z9hG4bKtcp\r\n"
+                     "Route: <sip:192.0.2.10:5062;lr>, <sip:orig@192.0.2.20:6060;lr>\r\n"
+                     "From: <sip:alice@" DOMAIN ">;tag=f\r\nTo: <sip:bob@" DOMAIN ">\r\n"
+                     "Call-ID: tcp\r\nCSeq: 1 MESSAGE\r\nMax-Forwards: 70\r\n"
+                     "Content-Length: 0\r\n\r\n");
+
+    CU_ASSERT_EQUAL_FATAL(
+        net_tcp_connect(w.alice.uc.net, &w.alice.uc.local, &w.alice.ps, &client_ops, NULL, &t), 0);
+    world_run(20);
+    CU_ASSERT_EQUAL(net_tcp_send(t, span_of(text, (size_t)n)), 0);
+    world_run(50);
+    m = peer_take(&w.scscf, "MESSAGE", NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    snprintf(request, PEER_TEXT_MAX, "%s", m);
+    return t;
+}
+
+static void an_answer_takes_the_connection_of_its_request(void)
+{
+    struct net_listener *li;
+    char request[PEER_TEXT_MAX];
+    struct net_tcp *t;
+
+    open_with_alice(&li);
+    t = alice_asks(request);
+    peer_answer(&w.scscf, &w.mw, request, "200 OK", "t", "", NULL);
+    world_run(50);
+    CU_ASSERT_PTR_NULL(accepted);
+    CU_ASSERT_PTR_EQUAL(strstr(heard, "SIP/2.0 200 OK"), heard);
+    net_tcp_close(t);
+    close_with(li);
+}
+
+/* TS 33.203 7.1: port_pc to port_us, where there is an SA. From any other port it would go in the clear. */
+static void an_answer_whose_connection_has_gone_stays_in_the_security_association(void)
+{
+    struct net_listener *li;
+    char request[PEER_TEXT_MAX];
+    struct net_tcp *t;
+
+    open_with_alice(&li);
+    t = alice_asks(request);
+    net_tcp_close(t);
+    world_run(50);
+    peer_answer(&w.scscf, &w.mw, request, "200 OK", "t", "", NULL);
+    world_run(50);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(accepted);
+    CU_ASSERT_EQUAL(net_tcp_remote(accepted)->port, ipsec_fake_set(w.fake, 0)->port_pc);
+    CU_ASSERT_PTR_EQUAL(strstr(heard, "SIP/2.0 200 OK"), heard);
+    close_with(li);
+}
+
 TEST_MAIN("flow/pcscf/tcp",
           {"a large request reaches the phone by TCP", a_large_request_reaches_the_phone_by_tcp},
           {"a phone that takes no connection gets it by UDP",
-           a_phone_that_takes_no_connection_gets_it_by_udp})
+           a_phone_that_takes_no_connection_gets_it_by_udp},
+          {"an answer takes the connection of its request",
+           an_answer_takes_the_connection_of_its_request},
+          {"an answer whose connection has gone stays in the security association",
+           an_answer_whose_connection_has_gone_stays_in_the_security_association})

@@ -364,6 +364,39 @@ static void one_connection_serves_all_that_goes_to_the_same_place(void)
     end();
 }
 
+static void where_no_connection_may_be_made_only_those_of_the_peer_are_used(void)
+{
+    struct sip_endpoint_options o = {
+        .name = "port_ps", .udp = true, .tcp = true, .never_connects = true};
+    struct sip_endpoint *ps;
+    struct sip_target to;
+
+    begin();
+    peer_listen();
+    o.local = here = at("192.0.2.1:5062");
+    CU_ASSERT_EQUAL_FATAL(sip_endpoint_open(t, &o, &ps), 0);
+    to = sip_target_of(ps, NET_TCP, &peer, SIP_TARGET_UDP_FALLBACK);
+    CU_ASSERT_EQUAL(sip_transport_send(t, &to, NET_TCP, SPAN("x"), NULL, NULL), -EPROTONOSUPPORT);
+    peer_connect();
+    peer_sends(REQUEST("OPTIONS", "TCP 192.0.2.9:5080;branch=z9hG4bK1", LENGTH));
+    CU_ASSERT_PTR_EQUAL(last_flow.endpoint, ps);
+    CU_ASSERT_EQUAL(sip_transport_send(t, &last_back, NET_TCP, SPAN("one"), NULL, NULL), 0);
+    sim_run(sim, 10 * MSEC);
+    ASSERT_SPAN_EQ(buf_span(&peer_got), "one");
+    net_tcp_close(peer_tcp);
+    peer_tcp = NULL;
+    sim_run(sim, 10 * MSEC);
+    CU_ASSERT_EQUAL(sip_transport_send(t, &last_back, NET_TCP, SPAN("two"), NULL, NULL),
+                    -EPROTONOSUPPORT);
+    /* Nor for the sake of size. */
+    to = sip_target_of(ps, NET_UDP, &peer, SIP_TARGET_LARGE_BY_TCP);
+    CU_ASSERT_EQUAL(sip_target_proto(t, &to, 9000), NET_UDP);
+    sim_run(sim, 10 * MSEC);
+    CU_ASSERT_EQUAL(n_accepted, 0);
+    CU_ASSERT_EQUAL(sip_transport_counters(t)->connections_opened, 0);
+    end();
+}
+
 static void a_refused_connection_is_told_to_who_sent(void)
 {
     struct sip_target to;
@@ -568,6 +601,8 @@ TEST_MAIN("common/transport",
           {"an unusable request is answered, an ACK never",
            an_unusable_request_is_answered_and_an_ack_never},
           {"what the guard refuses is not parsed", what_the_guard_refuses_is_not_parsed},
+          {"where no connection may be made only those of the peer are used",
+           where_no_connection_may_be_made_only_those_of_the_peer_are_used},
           {"strangers are dropped, but their answers are not",
            strangers_are_dropped_but_their_answers_are_not},
           {"a keep-alive over UDP is not answered", a_keep_alive_over_udp_is_not_answered},

@@ -208,6 +208,29 @@ static void messages_go_over_the_new_set_once_it_was_heard(void)
     close_all();
 }
 
+static void answers_go_where_the_security_associations_are(void)
+{
+    struct binding *a;
+    struct binding_set *set;
+    struct sip_flow flow = {.proto = NET_UDP, .remote = at("10.0.0.1:31000")};
+    struct sip_target t;
+
+    open_all();
+    a = phone("a");
+    set = set_for(a, "10.0.0.1:31000", "10.0.0.1:31001", pc[1]);
+    flow.endpoint = ps;
+    for (unsigned tcp = 0; tcp < 2; tcp++) {
+        flow.proto = tcp ? NET_TCP : NET_UDP;
+        flow.connection = (struct handle){.index = tcp ? 7 : 0, .generation = 9 * tcp};
+        t = binding_reply_target(set, &flow);
+        CU_ASSERT_PTR_EQUAL(t.flow.endpoint, pc[1]);
+        CU_ASSERT_EQUAL(t.flow.proto, flow.proto);
+        CU_ASSERT(addr_eq(&t.flow.remote, &set->phone_us));
+        CU_ASSERT(handle_eq(t.flow.connection, flow.connection));
+    }
+    close_all();
+}
+
 static void without_ipsec_source_and_via_name_the_phone(void)
 {
     struct binding *a, *b;
@@ -278,6 +301,8 @@ TEST_MAIN("pcscf/binding", {"the association says who it is", the_association_sa
            our_port_says_which_port_of_whose_phone_it_was},
           {"messages go over the new set once it was heard",
            messages_go_over_the_new_set_once_it_was_heard},
+          {"answers go where the security associations are",
+           answers_go_where_the_security_associations_are},
           {"without IPsec, source and Via name the phone",
            without_ipsec_source_and_via_name_the_phone},
           {"time ends sets and phones", time_ends_sets_and_phones},
