@@ -55,7 +55,8 @@ static void go_down(struct ipsec_charon *c, const char *reason)
         c->events.on_down(reason, c->events_ctx);
 }
 
-/* What the worker was asked died with it: installs and counts fail, removals are asked again. */
+/* What the worker was asked died with it: installs and counts fail, removals and lifetimes, which nobody
+ * confirms, are asked again. */
 static void on_died(struct ipsec_charon *c, const char *reason)
 {
     struct list sets;
@@ -91,6 +92,8 @@ static void on_died(struct ipsec_charon *c, const char *reason)
             s->dead = true;
             charon_want(c, s, WANT_REMOVE);
             finish_install(c, s, -ENOTCONN, reason);
+        } else if (!s->expired) {
+            charon_want(c, s, WANT_LIMIT);
         }
     }
     c->want_open = true;

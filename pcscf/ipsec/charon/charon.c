@@ -30,6 +30,16 @@ static int ask(struct ipsec_charon *c, const struct charon_request *r)
     return errno == EAGAIN || errno == ENOBUFS ? -EAGAIN : -ENOTCONN;
 }
 
+/* What is left of its lifetime: a worker may be a while in starting. */
+static uint32_t lifetime_left(const struct ipsec_charon *c, const struct set *s)
+{
+    uint64_t now = loop_now(c->loop);
+
+    if (s->ends_at == 0)
+        return 0;
+    return s->ends_at <= now ? 1 : (uint32_t)((s->ends_at - now + SEC - 1) / SEC);
+}
+
 static int ask_for(struct ipsec_charon *c, struct set *s, unsigned want, enum charon_op op)
 {
     struct charon_request r;
@@ -40,6 +50,7 @@ static int ask_for(struct ipsec_charon *c, struct set *s, unsigned want, enum ch
     r.generation = c->generation;
     r.id = handle_u64(s->handle);
     r.set = s->set;
+    r.set.lifetime = lifetime_left(c, s);
     rc = ask(c, &r);
     bytes_wipe(&r, sizeof(r));
     if (rc < 0)

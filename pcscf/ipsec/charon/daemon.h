@@ -15,6 +15,7 @@ struct set {
     struct map_node by_spi; /* while it has a name in the kernel: spi_pc and spi_ps are a pair */
     struct handle handle;
     struct ipsec_set set; /* keys only until they have been sent */
+    uint64_t ends_at;     /* loop time its lifetime is over; 0 = it has none */
     unsigned want, asked; /* asked: sent and not answered */
     bool dead;            /* removed by its owner; freed when the worker has confirmed it */
     bool expired;

@@ -44,6 +44,12 @@ static void choose_spis(struct ipsec_charon *c, struct ipsec_set *s)
     s->spi_ps = spi + 1;
 }
 
+static void set_lifetime(const struct ipsec_charon *c, struct set *s, uint32_t seconds)
+{
+    s->set.lifetime = seconds;
+    s->ends_at = seconds ? loop_now(c->loop) + seconds * SEC : 0;
+}
+
 static int charon_install(void *self, const struct ipsec_set *set, ipsec_done *done, void *ctx,
                           struct handle *ret_set)
 {
@@ -67,6 +73,7 @@ static int charon_install(void *self, const struct ipsec_set *set, ipsec_done *d
         return rc;
     }
     s->set = *set;
+    set_lifetime(c, s, set->lifetime);
     choose_spis(c, &s->set);
     key = s->set.spi_pc >> 1;
     rc = map_add(&c->by_spi, map_hash(&c->by_spi, &key, sizeof(key)), &s->by_spi);
@@ -100,7 +107,7 @@ static int charon_limit(void *self, struct handle h, uint32_t seconds)
 
     if (!s)
         return -ENOENT;
-    s->set.lifetime = seconds;
+    set_lifetime(c, s, seconds);
     if (s->want & WANT_INSTALL) /* it goes in with the new lifetime */
         return 0;
     charon_want(c, s, WANT_LIMIT);

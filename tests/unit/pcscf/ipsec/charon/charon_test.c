@@ -15,14 +15,15 @@
 /* What the child does, told by the reqid of the options. */
 enum script {
     OBEDIENT = 1,
-    UNHEALTHY,      /* the self-test fails */
-    REFUSES_3,      /* every third install fails */
-    DIES_ON_COUNT,  /* a count kills the worker; the next generation is obedient */
-    HANGS_UP,       /* a count ends the keeper too */
-    EXPIRES,        /* every set at once, all four SAs */
-    SLOW,           /* no answer to installs before the first removal */
-    GARBLES,        /* answers for sets that are not, of kinds that are none */
-    DIES_ON_INSTALL /* with the request, and what follows it is lost */
+    UNHEALTHY,       /* the self-test fails */
+    REFUSES_3,       /* every third install fails */
+    DIES_ON_COUNT,   /* a count kills the worker; the next generation is obedient */
+    HANGS_UP,        /* a count ends the keeper too */
+    EXPIRES,         /* every set at once, all four SAs */
+    SLOW,            /* no answer to installs before the first removal */
+    GARBLES,         /* answers for sets that are not, of kinds that are none */
+    DIES_ON_INSTALL, /* with the request, and what follows it is lost */
+    DIES_ON_LIMIT,   /* as on a count */
 };
 
 static void answer(int fd, const struct charon_answer *a)
@@ -63,6 +64,7 @@ static void garble(int fd, const struct charon_request *r)
 void charon_keeper_run(int fd)
 {
     static struct charon_answer held[512];
+    static uint32_t limited[16]; /* by the set of set_of: what LIMIT said last */
     unsigned n_held = 0, installs = 0;
     uint32_t generation = 0, script = 0;
     struct charon_request r;
@@ -108,6 +110,12 @@ void charon_keeper_run(int fd)
                 answer(fd, &a);
             }
             break;
+        case CHARON_LIMIT:
+            if (script == DIES_ON_LIMIT)
+                die(fd, &generation);
+            else
+                limited[(r.set.spi_uc - 0x1000) / 2 % 16] = r.set.lifetime;
+            break;
         case CHARON_REMOVE:
             for (unsigned i = 0; i < n_held; i++)
                 answer(fd, &held[i]);
@@ -124,6 +132,7 @@ void charon_keeper_run(int fd)
             a.counters.sa[IPSEC_SA_PC_US].packets = r.set.spi_us;            /* whose it is */
             a.counters.sa[IPSEC_SA_UC_PS].packets = r.set.keys.integrity[0]; /* wiped by now */
             a.counters.sa[IPSEC_SA_UC_PS].bytes = r.set.lifetime;
+            a.counters.sa[IPSEC_SA_PC_US].bytes = limited[(r.set.spi_uc - 0x1000) / 2 % 16];
             answer(fd, &a);
             break;
         case CHARON_CLOSE:
@@ -438,6 +447,33 @@ static void a_worker_that_dies_fails_what_was_asked_and_keeps_the_rest(void)
     bed_free(b);
 }
 
+static uint64_t limit_of(struct bed *b, struct handle h)
+{
+    unsigned before = b->counts;
+
+    CU_ASSERT_EQUAL(ipsec_count(&b->port, h, on_count, b), 0);
+    CU_ASSERT(run_until(b, &b->counts, before + 1));
+    CU_ASSERT_EQUAL(b->count_status, 0);
+    return b->counters.sa[IPSEC_SA_PC_US].bytes;
+}
+
+/* Nobody confirms a lifetime: without it the kernel drops what the registration extends. */
+static void lifetimes_are_told_again_to_the_next_worker(void)
+{
+    struct bed *b = bed_new(DIES_ON_LIMIT);
+    struct handle h = install(b, 0), other = install(b, 1), later = install(b, 2);
+
+    CU_ASSERT(run_until(b, &b->calls, 3));
+    b->when_down = later;
+    CU_ASSERT_EQUAL(ipsec_limit(&b->port, h, 5000), 0);
+    CU_ASSERT(run_until(b, &b->ups, 1));
+    CU_ASSERT_EQUAL(b->downs, 1);
+    CU_ASSERT_EQUAL(limit_of(b, h), 5000);
+    CU_ASSERT_EQUAL(limit_of(b, other), 60); /* of its install: the worker may have died over it */
+    CU_ASSERT_EQUAL(limit_of(b, later), 99); /* said while there was none */
+    bed_free(b);
+}
+
 static void installs_under_way_fail_once_when_the_worker_dies(void)
 {
     struct bed *b = bed_new(DIES_ON_INSTALL);
@@ -500,6 +536,8 @@ TEST_MAIN("pcscf/ipsec/charon", {"a set goes through its life", a_set_goes_throu
            a_removed_set_calls_nobody_even_if_its_answer_is_under_way},
           {"a worker that dies fails what was asked and keeps the rest",
            a_worker_that_dies_fails_what_was_asked_and_keeps_the_rest},
+          {"lifetimes are told again to the next worker",
+           lifetimes_are_told_again_to_the_next_worker},
           {"installs under way fail once when the worker dies",
            installs_under_way_fail_once_when_the_worker_dies},
           {"a child that is gone for good is said so", a_child_that_is_gone_for_good_is_said_so},
