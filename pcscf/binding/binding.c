@@ -375,7 +375,7 @@ int binding_set_add(struct bindings *bs, struct binding *b, const struct binding
         here +=
             addr_ip_eq(&CONTAINER_OF(item, struct binding_set, item)->phone_uc, &values->phone_uc);
     }
-    if (here >= BINDING_SETS_MAX || n >= BINDING_SETS_MAX + BINDING_ELSEWHERE_MAX)
+    if (here >= BINDING_SETS_MAX || n >= BINDING_SETS_ALL)
         return -ENOSPC;
     if (collides(bs, b, values))
         return -EEXIST;

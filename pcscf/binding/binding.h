@@ -20,6 +20,7 @@
 #define BINDING_SETS_MAX 3 /* at one address: TS 33.203 7.1, six SAs a direction */
 /* Challenges at other addresses than the phone's: anybody can ask for one in its name. */
 #define BINDING_ELSEWHERE_MAX 4
+#define BINDING_SETS_ALL      (BINDING_SETS_MAX + BINDING_ELSEWHERE_MAX)
 
 /* Where a set is in its life (TS 33.203 7.4). */
 enum binding_set_state {
@@ -114,7 +115,7 @@ void binding_set_expiry(struct bindings *bs, struct binding *b, uint64_t seconds
 
 /* A set in state TEMPORARY. -EEXIST when the phone's address and port_uc are in the table (TS
  * 33.203 7.1 rule 3), its ends are those of another set or its ports another phone's; -ENOSPC with
- * BINDING_SETS_MAX sets at this address or as many as BINDING_ELSEWHERE_MAX more. */
+ * BINDING_SETS_MAX sets at this address or BINDING_SETS_ALL in all. */
 int binding_set_add(struct bindings *bs, struct binding *b, const struct binding_set *values,
                     struct binding_set **ret_set);
 /* By the phone's address with port_uc, and by the way we send: port_pc to port_us. NULL = none. */

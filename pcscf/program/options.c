@@ -144,6 +144,11 @@ void pcscf_check_options(const struct conf *conf, struct conf_report *report)
                    "IPsec is required of phones but switched off here");
 }
 
+unsigned pcscf_sets(const struct pcscf_config *c)
+{
+    return (unsigned)c->phones * (BINDING_SETS_ALL + 1); /* and one whose removal is under way */
+}
+
 void pcscf_settings(const struct pcscf_config *c, const struct ipsec_health *health,
                     struct core_options *ret_options)
 {

@@ -122,7 +122,7 @@ static int open_ipsec(struct program *p, struct daemon_finding *f)
 {
     static const struct ipsec_events events = {.on_down = on_ipsec_down, .on_up = on_ipsec_up};
     const struct pcscf_config *c = p->config;
-    struct ipsec_charon_options o = {.sets = (unsigned)c->phones};
+    struct ipsec_charon_options o = {.sets = pcscf_sets(c)};
     const struct ipsec_health *health;
     struct addr a = c->gm;
     int rc;

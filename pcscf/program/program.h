@@ -56,6 +56,9 @@ void pcscf_check_options(const struct conf *c, struct conf_report *report);
 void pcscf_settings(const struct pcscf_config *c, const struct ipsec_health *health,
                     struct core_options *ret_options);
 
+/* Most SA sets in the kernel: at the bound of phones each may still have all of its own. */
+unsigned pcscf_sets(const struct pcscf_config *c);
+
 struct program {
     struct daemon *daemon;
     const struct pcscf_config *config;

@@ -13,8 +13,10 @@ static const char *why_not(int status)
     switch (status) {
     case -EEXIST:
         return "the phone's ports or SPIs are in use";
-    case -ENOSPC:
+    case -EADDRNOTAVAIL:
         return "no protected client port is free";
+    case -ENOSPC:
+        return "the phone, or all phones together, have as many security associations as may be";
     case -ENOTCONN:
         return "the IPsec process is not there";
     case -ECANCELED:

@@ -140,7 +140,7 @@ int set_install(struct attempt *a, const struct secret *ck, const struct secret 
     values.ps = r->env.ps;
     values.pc = choose_pc(r, a->binding, &values.phone_us);
     if (!values.pc)
-        return -ENOSPC;
+        return -EADDRNOTAVAIL;
     rc = binding_set_add(r->env.bindings, a->binding, &values, &set);
     if (rc != 0)
         return rc;

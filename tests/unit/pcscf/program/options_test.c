@@ -67,6 +67,17 @@ static void each_option_reaches_the_room_it_is_for(void)
     CU_ASSERT_EQUAL(o.session.legs, 10);
 }
 
+/* TS 33.203 7.1: besides the set in use one for the next challenge and one that lingers; and those that others asked
+ * for in a phone's name, none of which may take its place. */
+static void at_the_bound_of_phones_each_may_be_challenged_again(void)
+{
+    CU_ASSERT_FATAL(configure("limits.phones: 9\n"));
+    CU_ASSERT(pcscf_sets(c) > 9 * (BINDING_SETS_MAX + BINDING_ELSEWHERE_MAX));
+    CU_ASSERT_FATAL(configure("limits.phones: 10000000\n"));
+    CU_ASSERT_EQUAL(pcscf_sets(c) / 10000000, pcscf_sets(c) / o.phones);
+    CU_ASSERT(pcscf_sets(c) > 10000000U * (BINDING_SETS_MAX + BINDING_ELSEWHERE_MAX));
+}
+
 static void an_empty_file_is_strict(void)
 {
     CU_ASSERT_FATAL(configure("{}\n"));
@@ -246,6 +257,8 @@ static void all_faults_of_a_file_are_told_at_once(void)
 
 TEST_MAIN("pcscf/program/options",
           {"each option reaches the room it is for", each_option_reaches_the_room_it_is_for},
+          {"at the bound of phones each may be challenged again",
+           at_the_bound_of_phones_each_may_be_challenged_again},
           {"an empty file is strict", an_empty_file_is_strict},
           {"each failure has a policy of its own", each_failure_has_a_policy_of_its_own},
           {"without anchoring there is no edge, but our end of its wire is Mw",

@@ -193,7 +193,7 @@ static void each_set_of_a_phone_has_another_client_port_until_none_is_left(void)
     CU_ASSERT_EQUAL(desk.wanted.port_pc, 5065);
     set_remove(desk.r, a.installing);
     desk.r->env.n_pc = 2;
-    CU_ASSERT_EQUAL(install(&a), -ENOSPC);
+    CU_ASSERT_EQUAL(install(&a), -EADDRNOTAVAIL);
     CU_ASSERT_EQUAL(desk.asked, 1);
     ASSERT_SETS(b, "700 800 ");
     desk_close();
