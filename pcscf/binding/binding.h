@@ -51,6 +51,19 @@ struct binding_set {
     uint32_t made_on;      /* spi_ps of the set its first REGISTER came on; 0 = in the clear */
 };
 
+/* Calls a phone has; counted apart, so that none of a kind is refused for those of another. */
+enum binding_call {
+    BINDING_CALL_MADE,
+    BINDING_CALL_TAKEN,
+    BINDING_CALL_EMERGENCY, /* made, to a service URN below sos (RFC 5031) */
+    BINDING_CALL_KINDS,
+};
+
+struct binding_calls {
+    unsigned live;
+    unsigned known; /* those, and the ones that are over but not forgotten yet */
+};
+
 struct binding {
     struct map_node by_id, by_impi, by_source;
     uint64_t id; /* in our Path and Record-Route URIs */
@@ -64,7 +77,8 @@ struct binding {
     struct sip_flow source; /* where the phone was last heard; its TCP connection */
     struct list sets;       /* newest first */
     struct loop_timer expiry;
-    struct list legs;    /* of its calls; the session room's */
+    struct list legs; /* of its calls, and how many; the session room's */
+    struct binding_calls calls[BINDING_CALL_KINDS];
     unsigned references; /* transactions and legs that name it */
     bool dead;
 };

@@ -103,7 +103,14 @@ const struct conf_option pcscf_options[PCSCF_OPTIONS_N] = {
     {"limits.phones", CONF_INT, AT(phones), .fallback = "100000", .min = 1, .max = 10000000,
      .help = "Most phones at a time; more get 503."},
     {"limits.calls", CONF_INT, AT(calls), .fallback = "20000", .min = 1, .max = 1000000,
-     .help = "Most call legs at a time; more get 503."},
+     .help = "Most call legs at a time; more get 503, emergency calls only an eighth later."},
+    {"limits.calls_per_phone", CONF_INT, AT(calls_per_phone), .fallback = "8", .min = 0,
+     .max = 1000000,
+     .help =
+         "Most calls one phone may make at a time; more get 503. As many may be made to it (486), "
+         "and as many emergency calls (urn:service:sos, RFC 5031) besides. With those that are "
+         "over "
+         "and not forgotten yet, some 2 min, it may have eight times as many. 0 = no bound."},
     {"trace", CONF_BOOL, AT(trace), .fallback = "true",
      .help = "Keep the messages of the latest calls for imsctl ladder."},
 };
@@ -176,6 +183,7 @@ void pcscf_settings(const struct pcscf_config *c, const struct ipsec_health *hea
                          .visited = span_str(c->realm),
                          .core = span_str(c->core)},
         .session = {.legs = (unsigned)c->calls,
+                    .legs_per_phone = (unsigned)c->calls_per_phone,
                     .on_media_failure = c->edge_failure ? SESSION_ALLOW : SESSION_REJECT,
                     .on_pdp_failure = c->pdp_failure ? SESSION_ALLOW : SESSION_REJECT,
                     .on_route_mismatch = c->route_check ? SESSION_REJECT : SESSION_ALLOW},

@@ -42,10 +42,10 @@ struct pcscf_config {
     const char *pdp_identity, *identity, *application;
     uint64_t pdp_timeout;
     int pdp_failure;
-    int64_t phones, calls;
+    int64_t phones, calls, calls_per_phone;
     bool trace;
 };
-#define PCSCF_OPTIONS_N 34
+#define PCSCF_OPTIONS_N 35
 extern const struct conf_option pcscf_options[PCSCF_OPTIONS_N];
 #define PCSCF_OPTIONS                                                                              \
     {                                                                                              \

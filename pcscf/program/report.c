@@ -39,6 +39,7 @@ static const char *const session_names[SESSION_EVENT_COUNT] = {
     [SESSION_PDP_SILENT] = "pdp_silent",         [SESSION_PDP_ABORTED] = "pdp_aborted",
     [SESSION_TOKEN_REFUSED] = "token_refused",   [SESSION_NO_DIALOG] = "no_dialog",
     [SESSION_DIALOG_LOST] = "dialog_lost",       [SESSION_FORK_DROPPED] = "fork_dropped",
+    [SESSION_PHONE_FULL] = "phone_full",
 };
 static const char *const edge_names[] = {"ok", "refused", "silent"};
 static const char *const pdp_names[] = {"granted", "refused", "silent"};

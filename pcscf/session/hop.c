@@ -444,6 +444,19 @@ static bool hop_enter_dialog(struct hop *h, struct sip_msg *m)
     return true;
 }
 
+/* No leg could be made. */
+static void hop_refuse_call(struct hop *h, int error)
+{
+    bool full = error == -EDQUOT;
+
+    if (full)
+        session_tell(h->session, SESSION_PHONE_FULL, NULL, span_str(h->binding->impi));
+    if (full && !h->from_phone)
+        hop_refuse(h, 486, NULL); /* it is the phone that is busy, not we */
+    else
+        hop_refuse(h, full || error == -ENOSPC ? 503 : 500, NULL);
+}
+
 static void enter(struct session *s, struct sip_server *server, struct binding *b, bool from_phone)
 {
     struct sip_msg *m = sip_server_request(server);
@@ -466,7 +479,7 @@ static void enter(struct session *s, struct sip_server *server, struct binding *
         if (rc == 0)
             rc = leg_new(s, b, from_phone ? SIP_LEG_ORIGINATING : SIP_LEG_TERMINATING, m, &leg);
         if (rc != 0) {
-            hop_refuse(h, rc == -ENOSPC ? 503 : 500, NULL);
+            hop_refuse_call(h, rc);
             return;
         }
         hop_join(h, leg);

@@ -46,6 +46,7 @@ struct session_leg {
     struct session *session;
     struct binding *binding; /* referenced */
     enum sip_leg side;
+    enum binding_call kind;
     char icid[CHARGE_ICID_MAX];
     char edge_call[25]; /* the edge's call-id */
     char call_id[BINDING_TEXT_MAX];
@@ -99,6 +100,7 @@ struct hop {
 };
 
 /* leg.c */
+/* -ENOSPC: nobody can have one now; -EDQUOT: this phone has its share. */
 int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struct sip_msg *invite,
             struct session_leg **ret_leg);
 /* The gates fall, the AF session ends; the dialog may live on. */
@@ -166,6 +168,8 @@ struct span route_record(const struct session *s, struct sip_msg *m, const struc
 /* "sip:b0123...@192.0.2.1:5070;lr" in <>; Path and the Mw half of Record-Route. */
 void route_put_mw(const struct session *s, const struct binding *b, struct buf *out);
 
+/* A Request-URI that calls for help (RFC 5031 4.2): urn:service:sos, sos.fire ... */
+bool message_is_emergency(const struct sip_msg *m);
 /* P-Media-Authorization (RFC 3313 5), if the leg has a token. leg may be NULL. */
 void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct sip_edit *e);
 

@@ -20,20 +20,50 @@ void leg_aside(const struct session_leg *leg, const char *party, bool outgoing, 
         env->on_aside(leg, party, outgoing, what, env->ctx);
 }
 
+/* What is over is remembered until its last transaction ends: some two minutes. Whoever hangs up again and again must
+ * not fill the table with that either. */
+#define KNOWN_PER_LIVE 8
+
+static bool phone_is_full(const struct session *s, const struct binding_calls *calls)
+{
+    uint64_t most = s->options.legs_per_phone;
+
+    return most && (calls->live >= most || calls->known >= most * KNOWN_PER_LIVE);
+}
+
+/* Who calls for help finds room where others find none. */
+static size_t most_legs(const struct session *s, enum binding_call kind)
+{
+    size_t most = s->options.legs;
+
+    return kind == BINDING_CALL_EMERGENCY ? most + most / 8 : most;
+}
+
+static enum binding_call kind_of(enum sip_leg side, const struct sip_msg *invite)
+{
+    if (side == SIP_LEG_TERMINATING)
+        return BINDING_CALL_TAKEN;
+    return message_is_emergency(invite) ? BINDING_CALL_EMERGENCY : BINDING_CALL_MADE;
+}
+
 int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struct sip_msg *invite,
             struct session_leg **ret_leg)
 {
+    enum binding_call kind = kind_of(side, invite);
     struct session_leg *leg;
     struct buf id;
 
-    if (s->n_legs >= s->options.legs)
+    if (s->n_legs >= most_legs(s, kind))
         return -ENOSPC;
+    if (phone_is_full(s, &b->calls[kind]))
+        return -EDQUOT;
     leg = calloc(1, sizeof(*leg));
     if (!leg)
         return -ENOMEM;
     leg->session = s;
     leg->binding = b;
     leg->side = side;
+    leg->kind = kind;
     leg->started = loop_now(s->env.loop);
     list_init(&leg->waiting);
     id = (struct buf){leg->edge_call, 0, sizeof(leg->edge_call) - 1, false};
@@ -44,6 +74,8 @@ int leg_new(struct session *s, struct binding *b, enum sip_leg side, const struc
     binding_ref(b);
     list_add_tail(&s->legs, &leg->item);
     list_add_tail(&b->legs, &leg->of_binding);
+    b->calls[kind].live++;
+    b->calls[kind].known++;
     s->n_legs++;
     *ret_leg = leg;
     return 0;
@@ -60,6 +92,7 @@ void leg_let_go(struct session_leg *leg)
     secret_wipe(&leg->token);
     list_del(&leg->item);
     list_del(&leg->of_binding);
+    leg->binding->calls[leg->kind].known--;
     s->n_legs--;
     binding_unref(s->env.bindings, leg->binding);
     leg_bodies_free(leg);
@@ -81,6 +114,7 @@ void leg_media_end(struct session_leg *leg)
     if (leg->media_ended)
         return;
     leg->media_ended = true;
+    leg->binding->calls[leg->kind].live--;
     leg->gate_up = false;
     media_cancel(leg->ng);
     media_cancel(leg->ng_authorize);

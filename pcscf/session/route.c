@@ -22,6 +22,13 @@ void message_drop_body(struct sip_edit *e)
     sip_edit_body(e, SPAN_NONE, SPAN(""));
 }
 
+bool message_is_emergency(const struct sip_msg *m)
+{
+    struct span sos = SPAN("urn:service:sos"), below = span_sub(m->ruri, sos.n, m->ruri.n);
+
+    return span_eq_nocase(span_sub(m->ruri, 0, sos.n), sos) && (!below.n || *below.p == '.');
+}
+
 void message_put_token(const struct session_leg *leg, struct sip_msg *m, struct sip_edit *e)
 {
     size_t room = 2 * SECRET_MAX + 8;

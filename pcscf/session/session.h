@@ -22,7 +22,8 @@
 enum session_policy { SESSION_REJECT, SESSION_ALLOW };
 
 struct session_options {
-    unsigned legs;                        /* most at a time */
+    unsigned legs;                        /* most at a time; an eighth more for emergency calls */
+    unsigned legs_per_phone;              /* of each kind that live; 0 = no bound */
     enum session_policy on_media_failure; /* the edge refuses or is silent */
     enum session_policy on_pdp_failure;   /* the PDP is silent; a refusal always refuses */
     enum session_policy
@@ -47,6 +48,7 @@ enum session_event {
     SESSION_TOKEN_REFUSED, /* the edge did not raise the gate */
     SESSION_DIALOG_LOST,   /* a party says there is no such call (any more): 481, 408 */
     SESSION_FORK_DROPPED,  /* a response of one phone more than a call may have */
+    SESSION_PHONE_FULL,    /* a call more than one phone may have */
     SESSION_EVENT_COUNT,
 };
 

@@ -39,7 +39,7 @@ static void each_option_reaches_the_room_it_is_for(void)
         "security.challenge_time: 31 s\nsecurity.slack: 32 s\nsecurity.linger: 33 s\n"
         "media.edge: 10.0.0.4:2224\nmedia.retry: 300 ms\nmedia.timeout: 900 ms\n"
         "pdp.application: ims.test\npdp.timeout: 800 ms\n"
-        "limits.phones: 9\nlimits.calls: 10\n"));
+        "limits.phones: 9\nlimits.calls: 10\nlimits.calls_per_phone: 11\n"));
     CU_ASSERT_STRING_EQUAL(o.ioi, "ims.example");
     ASSERT_SPAN_EQ(o.registration.visited, "ims.example");
     CU_ASSERT(is_at(&o.gm, "10.0.0.1:5080"));
@@ -65,6 +65,7 @@ static void each_option_reaches_the_room_it_is_for(void)
     CU_ASSERT_EQUAL(o.authorize.timeout, 800 * MSEC);
     CU_ASSERT_EQUAL(o.phones, 9);
     CU_ASSERT_EQUAL(o.session.legs, 10);
+    CU_ASSERT_EQUAL(o.session.legs_per_phone, 11);
 }
 
 /* TS 33.203 7.1: besides the set in use one for the next challenge and one that lingers; and those that others asked

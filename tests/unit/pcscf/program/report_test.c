@@ -57,6 +57,7 @@ static void every_event_of_a_call_has_a_count_and_a_line(void)
         [SESSION_PDP_REFUSED] = {"pdp_refused", "warn"},
         [SESSION_PDP_SILENT] = {"pdp_silent", "warn"},
         [SESSION_PDP_ABORTED] = {"pdp_aborted", "warn"},
+        [SESSION_PHONE_FULL] = {"phone_full", "warn"},
         [SESSION_TOKEN_REFUSED] = {"token_refused", "warn"},
         [SESSION_DIALOG_LOST] = {"dialog_lost", "warn"},
         [SESSION_FORK_DROPPED] = {"fork_dropped", "warn"},

@@ -33,6 +33,68 @@ static void there_are_as_many_legs_as_the_bound_says(void)
     legs_close();
 }
 
+static void who_calls_for_help_finds_room_when_nobody_else_does(void)
+{
+    struct session_leg *leg = NULL;
+    struct sip_msg *help;
+
+    legs_open(true, true);
+    legs.s->options.legs = 8;
+    help = stage_message("INVITE urn:service:sos.fire SIP/2.0", "");
+    for (unsigned i = 0; i < 8; i++)
+        (void)legs_add(legs.alice, SIP_LEG_ORIGINATING);
+    CU_ASSERT_EQUAL(leg_of(SIP_LEG_ORIGINATING, "", &leg), -ENOSPC);
+    CU_ASSERT_EQUAL_FATAL(leg_new(legs.s, legs.alice, SIP_LEG_ORIGINATING, help, &leg), 0);
+    leg->hops++;
+    CU_ASSERT_EQUAL(leg_new(legs.s, legs.alice, SIP_LEG_ORIGINATING, help, &leg), -ENOSPC);
+    sip_msg_unref(help);
+    legs_close();
+}
+
+/* RFC 5031: help has a share of its own, and so have calls to the phone. */
+static void a_phone_has_its_share_of_each_kind_of_calls(void)
+{
+    static const struct {
+        enum sip_leg side;
+        const char *ruri;
+        enum binding_call kind;
+    } kinds[] = {
+        {SIP_LEG_ORIGINATING, "sip:b@ims.test", BINDING_CALL_MADE},
+        {SIP_LEG_TERMINATING, "sip:b@ims.test", BINDING_CALL_TAKEN},
+        {SIP_LEG_ORIGINATING, "urn:service:sos", BINDING_CALL_EMERGENCY},
+    };
+    char start[64];
+
+    legs_open(true, true);
+    legs.s->options.legs = 100;
+    legs.s->options.legs_per_phone = 1;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct session_leg *leg = NULL, *more = NULL;
+        const struct binding_calls *calls = &legs.alice->calls[kinds[i].kind];
+        struct sip_msg *m;
+
+        snprintf(start, sizeof(start), "INVITE %s SIP/2.0", kinds[i].ruri);
+        m = stage_message(start, "");
+        CU_ASSERT_EQUAL_FATAL(leg_new(legs.s, legs.alice, kinds[i].side, m, &leg), 0);
+        leg->hops++;
+        CU_ASSERT_EQUAL(leg_new(legs.s, legs.alice, kinds[i].side, m, &more), -EDQUOT);
+        CU_ASSERT_PTR_NULL(more);
+        /* what is over makes room at once, and is still known */
+        leg_media_end(leg);
+        leg_media_end(leg);
+        CU_ASSERT_EQUAL(calls->live, 0);
+        CU_ASSERT_EQUAL(calls->known, 1);
+        CU_ASSERT_EQUAL_FATAL(leg_new(legs.s, legs.alice, kinds[i].side, m, &more), 0);
+        CU_ASSERT_EQUAL(calls->live, 1);
+        more->hops++;
+        release_hold(leg);
+        CU_ASSERT_EQUAL(calls->live, 1);
+        CU_ASSERT_EQUAL(calls->known, 1);
+        sip_msg_unref(m);
+    }
+    legs_close();
+}
+
 /* The ICID is made where the call begins; what a phone says of it counts for nothing. */
 static void a_called_phones_leg_has_the_callers_icid_and_a_callers_its_own(void)
 {
@@ -241,6 +303,10 @@ static void what_is_shown_of_a_leg_is_what_it_is(void)
 }
 
 TEST_MAIN("pcscf/session/leg",
+          {"who calls for help finds room when nobody else does",
+           who_calls_for_help_finds_room_when_nobody_else_does},
+          {"a phone has its share of each kind of calls",
+           a_phone_has_its_share_of_each_kind_of_calls},
           {"there are as many legs as the bound says", there_are_as_many_legs_as_the_bound_says},
           {"a called phone's leg has the caller's ICID, and a caller's its own",
            a_called_phones_leg_has_the_callers_icid_and_a_callers_its_own},
