@@ -222,6 +222,7 @@ struct diameter_impl {
     /* Takes a request away. The spans name where to: host may be empty. */
     int (*request)(struct diameter *d, struct handle call, uint64_t timeout_us, struct span realm,
                    struct span host, struct span message);
+    /* message empty: "unable to comply", in the adapter's own words. Uses ref up, also when it fails. */
     int (*answer)(struct diameter *d, uint64_t ref, struct span message);
 };
 

@@ -305,6 +305,12 @@ int diameter_serve(struct diameter *d, enum diameter_app app, diameter_request_f
     return 0;
 }
 
+/* No answer can be made: the adapter refuses in our place, so that nobody waits. */
+static void give_up(struct diameter *d, uint64_t ref)
+{
+    (void)d->impl->answer(d, ref, SPAN_NONE); /* the adapter has a deadline of its own */
+}
+
 static int reply(struct diameter *d, uint64_t ref, const struct diameter_answer *ans,
                  struct span echo)
 {
@@ -314,6 +320,8 @@ static int reply(struct diameter *d, uint64_t ref, const struct diameter_answer 
 
     if (rc == 0)
         rc = d->impl->answer(d, ref, span_of(d->scratch, n));
+    else
+        give_up(d, ref);
     bytes_wipe(d->scratch, n); /* tokens pass here */
     if (rc == 0)
         d->stats.replied++;
@@ -327,14 +335,15 @@ static void refuse(struct diameter *d, uint64_t ref, struct span message,
     struct diameter_answer *ans = calloc(1, sizeof(*ans));
     struct span echo = diameter_echo_copy(message);
 
-    if (ans) {
+    /* A command that is none of ours is not to come here: the node answers 3001 itself. */
+    if (ans && echo.p && diameter_kind_of(head, &ans->kind) == 0) {
         ans->app = (enum diameter_app)head.app;
         ans->result = fault->result;
         ans->error_message = span_str(fault->why);
         ans->failed = fault->failed;
-        /* A command that is none of ours never comes here: the node answers 3001 itself. */
-        if (diameter_kind_of(head, &ans->kind) == 0)
-            (void)reply(d, ref, ans, echo); /* the peer will time out */
+        (void)reply(d, ref, ans, echo); /* the peer will time out */
+    } else {
+        give_up(d, ref);
     }
     free((void *)(uintptr_t)echo.p);
     free(ans);
@@ -406,6 +415,7 @@ void diameter_core_request(struct diameter *d, uint64_t ref, struct span message
     d->stats.received++;
     if (diameter_raw_check(message)) { /* the node has checked: this is its fault */
         d->stats.received_bad++;
+        give_up(d, ref);
         return;
     }
     req = malloc(sizeof(*req));
@@ -432,6 +442,8 @@ int diameter_answer(struct diameter *d, struct handle request, const struct diam
         copy->kind = w->kind;
         copy->app = w->app;
         rc = reply(d, w->ref, copy, w->echo);
+    } else {
+        give_up(d, w->ref);
     }
     free(copy);
     waiting_free(w);

@@ -93,7 +93,8 @@ static int put_on_wire(struct node *from, uint32_t to, struct flight *flight, st
         return -ENOMEM;
     *p = (struct packet){
         .net = net, .from = from->id, .to = to, .flight = flight, .call = call, .n = message.n};
-    memcpy(p->octets, message.p, message.n);
+    if (message.n)
+        memcpy(p->octets, message.p, message.n);
     rc = sim_at(net->sim, sim_now(net->sim) + LATENCY, arrive, p);
     if (rc) {
         free(p);

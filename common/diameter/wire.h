@@ -12,13 +12,19 @@ enum wire_type {
     /* to the node */
     WIRE_CONF = 1, /* lines "key value...", the first record */
     WIRE_REQUEST,  /* ref = the caller's, timeout; a message */
-    WIRE_ANSWER,   /* ref = of a WIRE_ASKED; a message */
+    WIRE_ANSWER, /* ref = of a WIRE_ASKED; a message, or nothing: the node says it was unable to comply */
     /* from the node */
     WIRE_LOG,      /* text */
     WIRE_ANSWERED, /* ref = of a WIRE_REQUEST; a message */
     WIRE_FAILED,   /* ref likewise; error = errno */
     WIRE_ASKED,    /* ref = the node's; a message */
     WIRE_PEER,     /* error = 1 up, 0 down; an identity */
+};
+
+/* libfdcore adds a Route-Record to what it received: a head, and an identity with its padding. */
+enum {
+    WIRE_OCTETS_MAX = DIAMETER_MESSAGE_MAX + 8 + DIAMETER_NAME_MAX + 1,
+    WIRE_ASKED_MAX = 16384, /* requests of peers that the daemon has not answered */
 };
 
 struct wire_head {
@@ -30,7 +36,7 @@ struct wire_head {
 
 struct wire_record {
     struct wire_head head;
-    char octets[DIAMETER_MESSAGE_MAX];
+    char octets[WIRE_OCTETS_MAX];
 };
 
 enum {

@@ -15,6 +15,8 @@
 #include "common/diameter/wire.h"
 
 enum { QUEUE_MAX = 1024, RECORDS_A_TURN = 64, CONF_MAX = 8192 };
+/* Seconds: after the core has given up by itself (ANSWER_WITHIN in port.c). */
+enum { WITHIN = 35 };
 static const uint64_t RESTART_FIRST = 250 * MSEC, RESTART_LAST = 8 * SEC, RESTART_CALM = 30 * SEC;
 
 struct queued {
@@ -72,16 +74,19 @@ static void want(struct fd_node *f, bool write)
 
 static int queue_add(struct fd_node *f, const struct wire_head *h, struct span octets)
 {
+    /* Of answers there are never more than the node waits for. */
+    unsigned limit = h->type == WIRE_ANSWER ? QUEUE_MAX + WIRE_ASKED_MAX : QUEUE_MAX;
     struct queued *q;
 
-    if (f->n_queue >= QUEUE_MAX)
+    if (f->n_queue >= limit)
         return -EBUSY;
     q = malloc(sizeof(*q) + WIRE_HEAD + octets.n);
     if (!q)
         return -ENOMEM;
     q->n = WIRE_HEAD + octets.n;
     memcpy(q->octets, h, WIRE_HEAD);
-    memcpy(q->octets + WIRE_HEAD, octets.p, octets.n);
+    if (octets.n)
+        memcpy(q->octets + WIRE_HEAD, octets.p, octets.n);
     list_add_tail(&f->queue, &q->item);
     f->n_queue++;
     want(f, true);
@@ -343,7 +348,8 @@ static int write_conf(struct fd_node *f, const struct diameter_fd_conf *c)
         return -EINVAL;
     buf_fmt(&b, "identity %s\nrealm %s\nlocal", c->identity, c->realm);
     put_addr(&b, &c->local);
-    buf_fmt(&b, "timers %u %u\n", c->reconnect ? c->reconnect : 2, c->watchdog ? c->watchdog : 6);
+    buf_fmt(&b, "timers %u %u\nwithin %u\n", c->reconnect ? c->reconnect : 2,
+            c->watchdog ? c->watchdog : 6, c->within ? c->within : WITHIN);
     if (c->accept_realm)
         buf_puts(&b, "accept-realm\n");
     for (size_t i = 0; i < c->n_apps; i++)

@@ -20,15 +20,24 @@
 
 #include "common/diameter/node/node.h"
 
-enum { ASKED_MAX = 16384, STOP_WITHIN_S = 2, EXIT_CORE_ENDED = 70 };
+enum { STOP_WITHIN_S = 2, EXIT_CORE_ENDED = 70 };
 /* Connections that may keep silent before their CER: libfdcore gives each a thread for 20 s, and takes no
  * further one while all are waiting. */
 #define STRANGERS 64u
 
-/* Requests of peers that the daemon has not answered. */
+/* A request of a peer that the daemon has not answered. */
+struct asked {
+    struct list item; /* the oldest first */
+    struct handle handle;
+    struct msg *msg;
+    time_t until; /* of the monotonic clock */
+};
+
 static struct {
     pthread_mutex_t lock;
     struct pool pool;
+    struct list list;
+    unsigned within; /* seconds */
 } asked = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void node_say(enum wire_type type, uint64_t ref, int error, struct span octets)
@@ -73,25 +82,29 @@ static void on_core_log(int level, const char *fmt, va_list ap)
 
 /* ---- requests of the daemon ---- */
 
-static void say_message(enum wire_type type, uint64_t ref, struct msg *msg)
+/* EMSGSIZE, ENOMEM: nothing was said. */
+static int say_message(enum wire_type type, uint64_t ref, struct msg *msg)
 {
     uint8_t *octets = NULL;
     size_t n = 0;
+    int rc = fd_msg_bufferize(msg, &octets, &n);
 
-    if (fd_msg_bufferize(msg, &octets, &n) || n > DIAMETER_MESSAGE_MAX) {
-        if (type == WIRE_ANSWERED)
-            node_say(WIRE_FAILED, ref, EBADMSG, SPAN_NONE);
-    } else {
+    if (rc == 0 && n > WIRE_OCTETS_MAX)
+        rc = EMSGSIZE;
+    if (rc == 0)
         node_say(type, ref, 0, span_of(octets, n));
-    }
     if (octets)
         bytes_wipe(octets, n);
     free(octets);
+    return rc;
 }
 
 static void on_answer(void *data, struct msg **msg)
 {
-    say_message(WIRE_ANSWERED, (uint64_t)(uintptr_t)data, *msg);
+    uint64_t ref = (uint64_t)(uintptr_t)data;
+
+    if (say_message(WIRE_ANSWERED, ref, *msg))
+        node_say(WIRE_FAILED, ref, EBADMSG, SPAN_NONE);
     fd_msg_free(*msg);
     *msg = NULL;
 }
@@ -153,57 +166,131 @@ static void take_request(const struct wire_head *h, struct span octets)
 
 /* ---- requests of peers ---- */
 
-static int too_busy(struct msg **msg, enum disp_action *action)
+static const char busy[] = "DIAMETER_TOO_BUSY", unable[] = "DIAMETER_UNABLE_TO_COMPLY";
+
+/* Makes the request its answer; 0, or the message is gone. */
+static int make_refusal(struct msg **msg, const char *result)
 {
-    if (fd_msg_new_answer_from_req(fd_g_config->cnf_dict, msg, 0) ||
-        fd_msg_rescode_set(*msg, (char *)(uintptr_t) "DIAMETER_TOO_BUSY", NULL, NULL, 1)) {
-        fd_msg_free(*msg);
-        *msg = NULL;
-        return 0; /* anything else would end the core */
+    if (fd_msg_new_answer_from_req(fd_g_config->cnf_dict, msg, 0) == 0 &&
+        fd_msg_rescode_set(*msg, (char *)(uintptr_t)result, NULL, NULL, 1) == 0)
+        return 0;
+    fd_msg_free(*msg);
+    *msg = NULL;
+    return ENOMEM;
+}
+
+/* From within a callback: libfdcore sends it. */
+static int refuse_at_once(struct msg **msg, const char *result, enum disp_action *action)
+{
+    if (make_refusal(msg, result) == 0)
+        *action = DISP_ACT_SEND;
+    return 0; /* anything else would end the core */
+}
+
+/* From a thread of ours. */
+static void refuse(struct msg *request)
+{
+    if (make_refusal(&request, unable) == 0 && fd_msg_send(&request, NULL, NULL) && request)
+        fd_msg_free(request);
+}
+
+static time_t uptime(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* With the lock held. Returns its message, the caller's now. */
+static struct msg *asked_take(struct asked *a)
+{
+    struct msg *msg = a->msg;
+
+    list_del(&a->item);
+    pool_del(&asked.pool, a->handle);
+    free(a);
+    return msg;
+}
+
+/* With the lock held. ENOSPC, ENOMEM, EMSGSIZE: it is the caller's still. */
+static int asked_add(struct msg *request)
+{
+    struct asked *a = calloc(1, sizeof(*a));
+    int rc = a ? -pool_add(&asked.pool, a, &a->handle) : ENOMEM;
+
+    if (rc) {
+        free(a);
+        return rc;
     }
-    *action = DISP_ACT_SEND;
-    return 0;
+    a->msg = request;
+    a->until = uptime() + (time_t)asked.within;
+    list_add_tail(&asked.list, &a->item);
+    rc = say_message(WIRE_ASKED, handle_u64(a->handle), request);
+    if (rc)
+        (void)asked_take(a);
+    return rc;
 }
 
 static int on_asked(struct msg **msg, struct avp *avp, struct session *session, void *ctx,
                     enum disp_action *action)
 {
-    struct handle handle;
     struct msg_hdr *head;
-    struct msg *request = *msg;
     int rc;
 
     (void)avp, (void)session, (void)ctx;
-    if (fd_msg_hdr(request, &head) || !(head->msg_flags & CMD_FLAG_REQUEST))
+    if (fd_msg_hdr(*msg, &head) || !(head->msg_flags & CMD_FLAG_REQUEST))
         return 0;
+    pthread_mutex_lock(&asked.lock); /* its answer may come before this returns */
+    rc = asked_add(*msg);
+    pthread_mutex_unlock(&asked.lock);
+    if (rc)
+        return refuse_at_once(msg, rc == ENOSPC ? busy : unable, action);
+    *msg = NULL;
+    return 0;
+}
+
+static struct msg *asked_expired(void)
+{
+    struct msg *msg = NULL;
+
     pthread_mutex_lock(&asked.lock);
-    rc = pool_add(&asked.pool, request, &handle);
-    if (rc == 0) {
-        /* Under the lock: its answer may come before this returns. */
-        say_message(WIRE_ASKED, handle_u64(handle), request);
-        *msg = NULL;
+    if (!list_empty(&asked.list)) {
+        struct asked *oldest = CONTAINER_OF(asked.list.next, struct asked, item);
+
+        if (oldest->until <= uptime())
+            msg = asked_take(oldest);
     }
     pthread_mutex_unlock(&asked.lock);
-    return rc ? too_busy(msg, action) : 0;
+    return msg;
+}
+
+void node_asked_expire(void)
+{
+    struct msg *msg;
+
+    while ((msg = asked_expired()))
+        refuse(msg);
 }
 
 static void take_answer(const struct wire_head *h, struct span octets)
 {
-    struct handle handle = handle_of_u64(h->ref);
-    struct msg *request, *answer = NULL;
+    struct asked *entry;
+    struct msg *request = NULL, *answer = NULL;
     struct msg_hdr *q, *a;
 
     pthread_mutex_lock(&asked.lock);
-    request = pool_find(&asked.pool, handle);
-    if (request)
-        pool_del(&asked.pool, handle);
+    entry = pool_find(&asked.pool, handle_of_u64(h->ref));
+    if (entry)
+        request = asked_take(entry);
     pthread_mutex_unlock(&asked.lock);
     if (!request)
         return;
-    if (message_of(octets, &answer) || fd_msg_hdr(request, &q) || fd_msg_hdr(answer, &a)) {
-        fd_msg_free(request);
+    if (octets.n == 0 || message_of(octets, &answer) || fd_msg_hdr(request, &q) ||
+        fd_msg_hdr(answer, &a)) {
         if (answer)
             fd_msg_free(answer);
+        refuse(request);
         return;
     }
     a->msg_hbhid = q->msg_hbhid;
@@ -217,12 +304,14 @@ static void take_answer(const struct wire_head *h, struct span octets)
         fd_msg_free(answer); /* the request with it */
 }
 
-static int serve(void)
+static int serve(unsigned within)
 {
     static const uint32_t codes[] = {265, 326, 275, 274, 258};
     int rc = 0;
 
-    pool_init(&asked.pool, ASKED_MAX);
+    pool_init(&asked.pool, WIRE_ASKED_MAX);
+    list_init(&asked.list);
+    asked.within = within;
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(codes); i++) {
         struct disp_when when = {0};
         command_code_t code = codes[i];
@@ -297,7 +386,7 @@ static const char *start(const struct node_conf *conf)
         return "libfdcore does not take the local address";
     if (node_dict_load(conf))
         return "libfdcore does not take the dictionary";
-    if (node_harden_hooks() || serve() || node_peers_start(conf))
+    if (node_harden_hooks() || serve(conf->within) || node_peers_start(conf))
         return "libfdcore does not take its callbacks or peers";
     /* A peer's thread that sees a core already started waits up to 4 s before it connects: let each
      * take its first look now. */

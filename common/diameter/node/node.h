@@ -26,6 +26,7 @@ struct node_conf {
     char identity[DIAMETER_NAME_MAX + 1], realm[DIAMETER_NAME_MAX + 1];
     struct addr local;
     unsigned tc, tw;
+    unsigned within; /* seconds that the daemon has to answer a request */
     bool accept_realm;
     uint32_t apps[NODE_APPS_MAX];
     size_t n_apps;
@@ -39,6 +40,9 @@ int node_conf_parse(struct span text, struct node_conf *ret_conf);
 /* One record to the daemon; from any thread. A daemon that is gone ends the process elsewhere. */
 void node_say(enum wire_type type, uint64_t ref, int error, struct span octets);
 void node_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* main.c: refuses what the daemon has not answered in time. From a thread of ours. */
+void node_asked_expire(void);
 
 /* dict.c: applications, commands and AVPs from our table. After fd_core_parseconf. */
 int node_dict_load(const struct node_conf *conf);

@@ -38,7 +38,9 @@ static bool in_realm(struct span identity, struct span realm)
 static int on_validate(struct peer_info *info, int *auth, int (**cb2)(struct peer_info *))
 {
     struct span who = span_of(info->pi_diamid, info->pi_diamidlen);
-    bool known = peers.conf->accept_realm && in_realm(who, span_str(peers.conf->realm));
+    /* A longer name is no name (RFC 1035 2.3.4), and would not fit where names are kept. */
+    bool fits = who.n <= DIAMETER_NAME_MAX;
+    bool known = fits && peers.conf->accept_realm && in_realm(who, span_str(peers.conf->realm));
 
     (void)cb2;
     for (size_t i = 0; !known && i < peers.conf->n_peers; i++)
@@ -46,7 +48,7 @@ static int on_validate(struct peer_info *info, int *auth, int (**cb2)(struct pee
     if (!known)
         node_log("refused peer %.*s, which is not in our realm %s: mend its realm or identity, or "
                  "name it in diameter.peers",
-                 SPAN_ARG(who), peers.conf->realm);
+                 SPAN_ARG(span_sub(who, 0, DIAMETER_NAME_MAX)), peers.conf->realm);
     *auth = known ? 1 : -1;
     info->config.pic_flags.sec = PI_SEC_NONE;
     return 0;
@@ -202,6 +204,7 @@ static void *looker(void *ctx)
         peers.look_now = false;
         pthread_mutex_unlock(&peers.lock);
         look(now);
+        node_asked_expire();
     }
     return NULL;
 }

@@ -27,6 +27,7 @@ struct world {
     int raw;
     int claim; /* the socket that keeps its port ours */
     unsigned af_ups, asked, done;
+    unsigned within; /* seconds that the PDP's process waits */
     int error;
     uint32_t result;
     size_t want, ok;
@@ -151,6 +152,7 @@ static void open_pdp(struct world *w)
                                  .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
                                  .n_apps = 2,
                                  .accept_realm = true,
+                                 .within = w->within,
                                  .on_log = on_log,
                                  .log_ctx = w};
 
@@ -351,6 +353,88 @@ static void what_was_wrong_comes_back_in_failed_avp(void)
     }
     CU_ASSERT_EQUAL(w.asked, 0);
     w.af->impl = honest;
+    world_close(&w);
+}
+
+/* Fills a request up to this length, with an AVP that nobody knows and nobody must. */
+static size_t fill_to;
+
+static int filled_request(struct diameter *d, struct handle call, uint64_t timeout_us,
+                          struct span realm, struct span host, struct span message)
+{
+    static uint8_t octets[DIAMETER_MESSAGE_MAX];
+    size_t more = fill_to - message.n;
+    const uint8_t head[] = {0, 1, 0x86, 0x9f, 0, 0, (uint8_t)(more >> 8), (uint8_t)more};
+
+    CU_ASSERT_FATAL(fill_to <= sizeof(octets) && more >= sizeof(head));
+    memset(octets, 'x', sizeof(octets));
+    memcpy(octets, message.p, message.n);
+    memcpy(octets + message.n, head, sizeof(head));
+    octets[2] = (uint8_t)(fill_to >> 8);
+    octets[3] = (uint8_t)fill_to;
+    return honest->request(d, call, timeout_us, realm, host, span_of(octets, fill_to));
+}
+
+/* libfdcore adds a Route-Record to what it receives: that has its own room. */
+static void a_request_as_long_as_can_be_is_answered(void)
+{
+    static const size_t lengths[] = {1000, 32000, 32740, DIAMETER_MESSAGE_MAX};
+    struct diameter_impl filled;
+    struct world w;
+
+    world_open(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    honest = w.af->impl;
+    filled = *honest;
+    filled.request = filled_request;
+    w.af->impl = &filled;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        fill_to = lengths[i];
+        CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+        CU_ASSERT(run_until(&w, all_done));
+        CU_ASSERT_EQUAL(w.error, 0);
+        CU_ASSERT_EQUAL(w.result, DIAMETER_SUCCESS);
+    }
+    w.af->impl = honest;
+    world_close(&w);
+}
+
+/* ---- answers that get lost ---- */
+
+static enum { ANSWER_NONE, ANSWER_JUNK, ANSWER_LOST } spoilt_as;
+
+static int spoilt_answer(struct diameter *d, uint64_t ref, struct span message)
+{
+    (void)message;
+    if (spoilt_as == ANSWER_LOST)
+        return 0;
+    return honest->answer(d, ref, spoilt_as == ANSWER_JUNK ? SPAN("no message") : SPAN_NONE);
+}
+
+static void a_request_whose_answer_gets_lost_is_refused_in_time(void)
+{
+    struct diameter_impl spoilt;
+    struct world w;
+
+    world_open(&w);
+    diameter_free(w.pdp);
+    w.within = 1;
+    open_pdp(&w);
+    CU_ASSERT(run_until(&w, both_up));
+    honest = w.pdp->impl;
+    spoilt = *honest;
+    spoilt.answer = spoilt_answer;
+    w.pdp->impl = &spoilt;
+    for (spoilt_as = ANSWER_NONE; spoilt_as <= ANSWER_LOST; spoilt_as++) {
+        CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+        CU_ASSERT(run_until(&w, all_done));
+        CU_ASSERT_EQUAL(w.error, 0);
+        CU_ASSERT_EQUAL(w.result, DIAMETER_UNABLE_TO_COMPLY);
+    }
+    w.pdp->impl = honest;
+    CU_ASSERT_EQUAL(send_kind(&w, w.af, DIAMETER_APP_RX, DIAMETER_AA), 0);
+    CU_ASSERT(run_until(&w, all_done));
+    CU_ASSERT_EQUAL(w.result, DIAMETER_SUCCESS);
     world_close(&w);
 }
 
@@ -573,6 +657,24 @@ static void a_stranger_is_not_let_in_and_both_sides_say_why(void)
     world_close(&w);
 }
 
+static bool stranger_refused(struct world *w)
+{
+    return strstr(w->log, "refused peer aaaa") != NULL;
+}
+
+static void a_name_longer_than_names_are_is_not_let_in(void)
+{
+    char host[400];
+    struct world w;
+
+    memset(host, 'a', sizeof(host));
+    strcpy(host + sizeof(host) - 16, ".ims.test");
+    pdp_alone(&w);
+    close(raw_open(&w, host));
+    CU_ASSERT(run_until(&w, stranger_refused));
+    world_close(&w);
+}
+
 static bool closed(struct world *w)
 {
     return strstr(w->log, "its connection is closed") != NULL;
@@ -648,19 +750,22 @@ static void what_is_missing_in_the_configuration_is_refused(void)
     loop_free(l);
 }
 
-TEST_MAIN("common/diameter/fd",
-          {"every command goes there and back", every_command_goes_there_and_back},
-          {"what was wrong comes back in Failed-AVP", what_was_wrong_comes_back_in_failed_avp},
-          {"a thousand requests are each answered once",
-           a_thousand_requests_are_each_answered_once},
-          {"a dead process fails what is in flight and comes back",
-           a_dead_process_fails_what_is_in_flight_and_comes_back},
-          {"what a peer asks that has just come back is answered",
-           what_a_peer_asks_that_has_just_come_back_is_answered},
-          {"a stranger is not let in, and both sides say why",
-           a_stranger_is_not_let_in_and_both_sides_say_why},
-          {"octets that are no message cost the sender its connection only",
-           octets_that_are_no_message_cost_the_sender_its_connection_only},
-          {"an address in use is told and tried again", an_address_in_use_is_told_and_tried_again},
-          {"what is missing in the configuration is refused",
-           what_is_missing_in_the_configuration_is_refused})
+TEST_MAIN(
+    "common/diameter/fd", {"every command goes there and back", every_command_goes_there_and_back},
+    {"what was wrong comes back in Failed-AVP", what_was_wrong_comes_back_in_failed_avp},
+    {"a request as long as can be is answered", a_request_as_long_as_can_be_is_answered},
+    {"a request whose answer gets lost is refused in time",
+     a_request_whose_answer_gets_lost_is_refused_in_time},
+    {"a name longer than names are is not let in", a_name_longer_than_names_are_is_not_let_in},
+    {"a thousand requests are each answered once", a_thousand_requests_are_each_answered_once},
+    {"a dead process fails what is in flight and comes back",
+     a_dead_process_fails_what_is_in_flight_and_comes_back},
+    {"what a peer asks that has just come back is answered",
+     what_a_peer_asks_that_has_just_come_back_is_answered},
+    {"a stranger is not let in, and both sides say why",
+     a_stranger_is_not_let_in_and_both_sides_say_why},
+    {"octets that are no message cost the sender its connection only",
+     octets_that_are_no_message_cost_the_sender_its_connection_only},
+    {"an address in use is told and tried again", an_address_in_use_is_told_and_tried_again},
+    {"what is missing in the configuration is refused",
+     what_is_missing_in_the_configuration_is_refused})
