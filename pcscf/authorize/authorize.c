@@ -25,7 +25,8 @@ struct af_session {
     struct authorize *owner;
     void *user;
     char session_id[SESSION_ID_MAX];
-    bool asked; /* an AAR was sent: the PDP may know the session */
+    bool asked;   /* an AAR was sent: the PDP may know the session */
+    bool granted; /* it did know it */
     bool waiting;
     struct handle call;
     void (*done)(const struct authorize_result *result, void *ctx);
@@ -195,6 +196,11 @@ static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
     } else if (!diameter_ok(ans)) {
         a->counters.refused++;
         result.verdict = AUTHORIZE_REFUSED;
+        if (af->granted && ans->result == DIAMETER_UNKNOWN_SESSION_ID) {
+            a->counters.aborted++;
+            result.revoked = true;
+            af->asked = false; /* there is nothing left for an STR to end */
+        }
         snprintf(result.reason, sizeof(result.reason), "%s", diameter_result_name(ans));
     } else if (secret_set(&result.token, ans->aaa.token.p, ans->aaa.token.n) != 0) {
         a->counters.silent++;
@@ -202,6 +208,7 @@ static void on_answer(void *ctx, int error, const struct diameter_answer *ans)
     } else {
         a->counters.granted++;
         result.verdict = AUTHORIZE_GRANTED;
+        af->granted = true;
     }
     af->done(&result, af->ctx);
     secret_wipe(&result.token);
@@ -228,7 +235,7 @@ int authorize_request(struct af_session *af, const struct authorize_media *media
     aar->framed_ip = media->phone;
     aar->info_status =
         DIAMETER_U32(media->from_phone.n && media->to_phone.n ? RX_FINAL : RX_PRELIMINARY);
-    aar->request_type = DIAMETER_U32(af->asked ? RX_UPDATE : RX_INITIAL);
+    aar->request_type = DIAMETER_U32(af->granted ? RX_UPDATE : RX_INITIAL);
     if (media->subscriber.n) {
         aar->subscriptions[0] = (struct rx_subscription){RX_ID_SIP_URI, media->subscriber};
         aar->n_subscriptions = 1;

@@ -57,7 +57,8 @@ enum authorize_verdict {
 struct authorize_result {
     enum authorize_verdict verdict;
     struct secret token; /* n = 0: none */
-    char reason[64];     /* "REQUESTED_SERVICE_NOT_AUTHORIZED", "timeout" */
+    bool revoked; /* with REFUSED: what was granted is over, its ASR got lost (5002 to an update) */
+    char reason[64]; /* "REQUESTED_SERVICE_NOT_AUTHORIZED", "timeout" */
 };
 
 /* user comes back with on_abort. */

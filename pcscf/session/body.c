@@ -140,7 +140,15 @@ static void on_authorized(const struct authorize_result *r, void *ctx)
         return;
     case AUTHORIZE_REFUSED:
         session_tell(s, SESSION_PDP_REFUSED, leg, span_str(r->reason));
+        leg->hops++; /* it must not go while we look at it */
         finish(leg, 488, NULL);
+        leg->hops--;
+        if (r->revoked && !leg->media_ended) {
+            authorize_close(leg->af);
+            session_media_revoked(s, leg);
+        } else {
+            leg_let_go(leg);
+        }
         return;
     case AUTHORIZE_SILENT:
         session_tell(s, SESSION_PDP_SILENT, leg, span_str(r->reason));

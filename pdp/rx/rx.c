@@ -172,6 +172,13 @@ static void on_aar(struct rx *rx, struct handle request, const struct diameter_r
         tell(rx, RX_REFUSED, req, NULL, "the session is another node's");
         return;
     }
+    /* TS 29.214 4.4.2, RFC 6733 7.1.5. A change of what was ended here must not open it again: the AF may not have
+     * heard of the end. */
+    if (!g && req->aar.request_type.set && req->aar.request_type.v == RX_UPDATE) {
+        answer_result(rx, request, DIAMETER_UNKNOWN_SESSION_ID, "no such session to update");
+        tell(rx, RX_REFUSED, req, NULL, "no such session to update");
+        return;
+    }
     d = calloc(1, sizeof(*d));
     q = calloc(1, sizeof(*q));
     if (!d || !q) {

@@ -433,6 +433,66 @@ static void a_change_that_the_pdp_refuses_leaves_the_old_media(void)
     the_old_media_stays(3);
 }
 
+/* TS 29.214 4.4.6.1 as if the ASR, which got lost, had come now. */
+static void a_change_of_what_the_pdp_has_ended_ends_the_call(void)
+{
+    call_stands();
+    CU_ASSERT_EQUAL(w.request_type, RX_INITIAL);
+    w.pdp_forgot = true;
+    alice_says("INVITE", 2, "t", "", ALICE("2", "sendrecv"));
+    CU_ASSERT_EQUAL(w.request_type, RX_UPDATE);
+    keep(request, &w.alice.us, "SIP/2.0 488");
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "INVITE", NULL));
+    CU_ASSERT_EQUAL(w.sessions[SESSION_PDP_ABORTED], 1);
+    CU_ASSERT_FALSE(gates_are_up());
+    CU_ASSERT_EQUAL(w.deletes, 1);
+    CU_ASSERT_EQUAL(w.strs, 0); /* of a session that is no more */
+    keep(request, &w.scscf, "BYE");
+    CU_ASSERT_PTR_NOT_NULL(strstr(peer_header(request, "Reason", 0), "cause=503"));
+    keep(request, &w.alice.us, "BYE");
+    closed();
+}
+
+static void an_answer_to_what_the_pdp_has_ended_ends_the_call(void)
+{
+    offer_comes_in_the_200();
+    w.pdp_forgot = true;
+    alice_says("ACK", 1, "t", "", ALICE("1", "sendrecv"));
+    keep(request, &w.scscf, "ACK");
+    CU_ASSERT_EQUAL(w.authorizes, 0);
+    CU_ASSERT_FALSE(gates_are_up());
+    CU_ASSERT_EQUAL(w.deletes, 1);
+    keep(request, &w.scscf, "BYE");
+    keep(request, &w.alice.us, "BYE");
+    closed();
+}
+
+static void allow_without_pdp(struct core_options *o)
+{
+    o->session.on_pdp_failure = SESSION_ALLOW;
+}
+
+/* What was never granted is nothing to update: the PDP would not know it. */
+static void a_session_the_pdp_was_silent_about_begins_with_the_next_question(void)
+{
+    world_open(allow_without_pdp);
+    phone_is_registered(&w.alice);
+    call(ALICE("1", "sendrecv"));
+    w.pdp_silent = true;
+    core_answers(invite, "200 OK", "t", CONTACT, BOB("1", "sendrecv"));
+    world_run(3000);
+    keep(request, &w.alice.us, "SIP/2.0 200");
+    alice_says("ACK", 1, "t", "", "");
+    CU_ASSERT_EQUAL(w.aars, 1);
+    w.pdp_silent = false;
+    alice_says("INVITE", 2, "t", "", ALICE("2", "sendrecv"));
+    CU_ASSERT_EQUAL(w.aars, 2);
+    CU_ASSERT_EQUAL(w.request_type, RX_INITIAL);
+    session_release_all(core_session(w.core), "the test is over");
+    world_run(40 * 1000);
+    closed();
+}
+
 static void a_change_that_the_callee_refuses_leaves_the_old_media(void)
 {
     char at_core[PEER_TEXT_MAX];
@@ -678,6 +738,12 @@ TEST_MAIN(
      the_offer_of_an_empty_reinvite_comes_in_its_200},
     {"a change that the PDP refuses leaves the old media",
      a_change_that_the_pdp_refuses_leaves_the_old_media},
+    {"a change of what the PDP has ended ends the call",
+     a_change_of_what_the_pdp_has_ended_ends_the_call},
+    {"an answer to what the PDP has ended ends the call",
+     an_answer_to_what_the_pdp_has_ended_ends_the_call},
+    {"a session the PDP was silent about begins with the next question",
+     a_session_the_pdp_was_silent_about_begins_with_the_next_question},
     {"a change that the callee refuses leaves the old media",
      a_change_that_the_callee_refuses_leaves_the_old_media},
     {"a change that the edge does not answer leaves the old media",

@@ -106,12 +106,15 @@ static void on_rx(void *ctx, struct handle request, const struct diameter_reques
     w.strs += req->kind == DIAMETER_ST;
     if (req->kind == DIAMETER_AA) {
         w.preliminary += req->aar.info_status.v == RX_PRELIMINARY;
+        w.request_type = req->aar.request_type.v;
         w.flow_status = req->aar.components[0].status.v;
     }
     (void)span_copy(req->session_id, w.session_id, sizeof(w.session_id));
     if (w.pdp_silent)
         return;
-    if (req->kind == DIAMETER_AA && w.pdp_refuses) {
+    if (req->kind == DIAMETER_AA && w.pdp_forgot && w.request_type == RX_UPDATE) {
+        ans.result = DIAMETER_UNKNOWN_SESSION_ID;
+    } else if (req->kind == DIAMETER_AA && w.pdp_refuses) {
         ans.result = 0;
         ans.experimental = DIAMETER_RX_SERVICE_NOT_AUTHORIZED;
     } else if (req->kind == DIAMETER_AA) {

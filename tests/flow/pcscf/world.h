@@ -45,7 +45,9 @@ struct world {
     struct diameter *af, *pdp;
     unsigned aars, preliminary, strs; /* preliminary ones are AARs, too */
     uint32_t flow_status;             /* of the first component of the last AAR */
+    uint32_t request_type;            /* of the last AAR */
     bool pdp_silent, pdp_refuses;
+    bool pdp_forgot; /* what it granted is over, and its ASR got lost */
     char session_id[200];
 
     /* what the P-CSCF reported */

@@ -469,13 +469,19 @@ static void another_policy_judges_what_comes_after_it(void)
 
 /* ---- sessions --------------------------------------------------------------------------------- */
 
-static void an_aar_opens_a_session_whatever_it_calls_itself(void)
+static void an_aar_opens_a_session_unless_it_is_an_update(void)
 {
     struct diameter_request *r = aar("af;1");
 
-    /* Rx-Request-Type is a hint: a PDP that lost its database takes the call up again. */
     setup();
     r->aar.request_type = DIAMETER_U32(RX_UPDATE);
+    CU_ASSERT_EQUAL(asks(r), DIAMETER_UNKNOWN_SESSION_ID);
+    CU_ASSERT_EQUAL(T.h.last.n_token, 0);
+    CU_ASSERT_EQUAL(T.events[RX_REFUSED], 1);
+    CU_ASSERT_EQUAL(live(), 0);
+    /* Without Rx-Request-Type it is an initial one (TS 29.214 5.3.31). */
+    r = aar("af;1");
+    r->aar.request_type = (struct diameter_u32){0};
     CU_ASSERT_EQUAL(asks(r), DIAMETER_SUCCESS);
     CU_ASSERT(T.h.last.n_token > 0);
     CU_ASSERT_EQUAL(T.events[RX_GRANTED], 1);
@@ -483,6 +489,21 @@ static void an_aar_opens_a_session_whatever_it_calls_itself(void)
     CU_ASSERT_EQUAL(asks(aar("af;1")), DIAMETER_SUCCESS);
     CU_ASSERT_EQUAL(T.events[RX_GRANTED], 1);
     CU_ASSERT_EQUAL(live(), 1);
+    teardown();
+}
+
+static void a_session_that_was_revoked_does_not_come_back(void)
+{
+    struct diameter_request *r = aar("af;1");
+
+    setup();
+    CU_ASSERT_EQUAL(asks(aar("af;1")), DIAMETER_SUCCESS);
+    T.af_says = 0; /* the ASR gets lost */
+    grant_end(grants_find(T.h.grants, SPAN("af;1")), GRANT_REVOKED, NULL, NULL);
+    r->aar.request_type = DIAMETER_U32(RX_UPDATE);
+    CU_ASSERT_EQUAL(asks(r), DIAMETER_UNKNOWN_SESSION_ID);
+    CU_ASSERT_EQUAL(T.h.last.n_token, 0);
+    CU_ASSERT_EQUAL(live(), 0);
     teardown();
 }
 
@@ -827,8 +848,10 @@ TEST_MAIN(
     {"too much bandwidth is refused with what would do",
      too_much_bandwidth_is_refused_with_what_would_do},
     {"another policy judges what comes after it", another_policy_judges_what_comes_after_it},
-    {"an AAR opens a session whatever it calls itself",
-     an_aar_opens_a_session_whatever_it_calls_itself},
+    {"an AAR opens a session unless it is an update",
+     an_aar_opens_a_session_unless_it_is_an_update},
+    {"a session that was revoked does not come back",
+     a_session_that_was_revoked_does_not_come_back},
     {"an AAR sent again before the disk answers gets the same token",
      an_aar_sent_again_before_the_disk_answers_gets_the_same_token},
     {"a question about what is not on the disk waits for it",
