@@ -100,19 +100,16 @@ static void on_hangup(int signo, void *ctx)
                 OBS_TEXT("remedy", report.problems[i].remedy));
     if (rc < 0)
         return;
-    if (d->role->reload && d->n_old == ARRAY_LEN(d->old)) {
-        OBS_LOG(d->log, OBS_ERROR, "reload.refused", OBS_UINT("times", d->n_old),
-                OBS_TEXT("text", "what earlier files said is still in use"),
-                OBS_TEXT("remedy", "restart"));
-        conf_free(next);
-        return;
-    }
     const struct daemon_options *own = conf_values(next, 1);
     obs_log_set_level(d->log, (enum obs_level)own->log_level);
     if (d->role->reload) {
-        d->old[d->n_old++] = d->conf;
+        struct conf *last = d->conf;
         d->conf = next;
         d->role->reload(d, d->state, conf_values(next, 0));
+        if (d->first)
+            conf_free(last);
+        else
+            d->first = last;
     } else {
         conf_free(next);
     }
@@ -378,8 +375,7 @@ static void fini(struct daemon *d, const struct daemon_finding *failure)
     if (failure)
         tell(d, failure);
     obs_log_free(d->log);
-    for (size_t i = 0; i < d->n_old; i++)
-        conf_free(d->old[i]);
+    conf_free(d->first);
     conf_free(d->conf);
 }
 

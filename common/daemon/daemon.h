@@ -61,8 +61,9 @@ struct daemon_role {
     void (*stop)(struct daemon *d, void *role);
     /* After `stop`, or when start failed; the loop is still there, and no longer runs. */
     void (*stop_early)(void *early);
-    /* SIGHUP with a valid file: takes over what can change at run time. What earlier configurations
-     * pointed to stays until the end. NULL: the log is reopened and its level taken over. */
+    /* SIGHUP with a valid file: takes over what can change at run time. The configuration of the start
+     * stays until the end, `config` until the next reload has returned: nothing may point into any other.
+     * NULL: the log is reopened and its level taken over. */
     void (*reload)(struct daemon *d, void *role, const void *config);
     /* Further sections of the man page (troff: conf_put_man, conf_put_troff). May be NULL. */
     void (*man)(struct buf *b);

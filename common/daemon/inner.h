@@ -58,8 +58,8 @@ struct daemon {
     struct conf_table tables[2];
     struct conf_schema schema;
     struct conf *conf;
-    struct conf *old[64]; /* generations before it: what they point to stays */
-    size_t n_old;
+    struct conf
+        *first; /* of the start, when conf is a later one: what was opened with it points to it */
     struct daemon_result results[DAEMON_CHECKS_MAX];
     size_t n_results;
     struct loop *loop;

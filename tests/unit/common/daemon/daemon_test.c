@@ -55,6 +55,8 @@ static int fork_children(const void *config, void **ret_early, struct daemon_fin
     return *ret_early ? 0 : -ENOMEM;
 }
 
+static const struct options *begun_with, *in_use; /* a role keeps what it was given */
+
 static int start(struct daemon *d, void *early, void **ret_role, struct daemon_finding *f)
 {
     const struct options *o = daemon_config(d);
@@ -62,6 +64,7 @@ static int start(struct daemon *d, void *early, void **ret_role, struct daemon_f
         daemon_find(f, "start another", "it does not start");
         return -EIO;
     }
+    begun_with = in_use = o;
     *ret_role = strdup(o->word);
     if (o->breaks) {
         struct daemon_finding broken = {"it broke", "mend it"};
@@ -98,8 +101,10 @@ static void status(struct daemon *d, void *role, json_t *answer)
 static void reload(struct daemon *d, void *role, const void *config)
 {
     (void)role;
-    OBS_LOG(daemon_log(d), OBS_INFO, "reloaded",
+    OBS_LOG(daemon_log(d), OBS_WARN, "reloaded", OBS_TEXT("first", begun_with->word),
+            OBS_TEXT("last", in_use->word),
             OBS_TEXT("word", ((const struct options *)config)->word));
+    in_use = config;
 }
 
 static const struct daemon_role role = {
@@ -303,11 +308,34 @@ static void a_bad_file_at_hangup_changes_nothing(void)
     configure(&r, "word: two\n");
     (void)kill(r.pid, SIGHUP);
     ASSERT_HEARD(&r, "\"event\":\"reload.done\"");
-    ASSERT_HEARD(&r, "\"event\":\"reloaded\",\"word\":\"two\"");
+    ASSERT_HEARD(&r, "\"event\":\"reloaded\",\"first\":\"one\",\"last\":\"one\",\"word\":\"two\"");
     answer = asked(&r, "{\"command\":\"status\"}");
     CU_ASSERT_STRING_EQUAL(
         json_string_value(json_object_get(json_object_get(answer, "result"), "word")), "two");
     json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
+}
+
+/* Log files are rotated once a day, for years. */
+static void it_reads_its_file_at_each_hangup_for_ever(void)
+{
+    enum { HANGUPS = 200 };
+    struct run r;
+    launch(&r, "word: w0\nlog.rate: 0\n", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    for (unsigned i = 1; i <= HANGUPS; i++) {
+        char yaml[64], said[128];
+        (void)snprintf(yaml, sizeof(yaml), "word: w%u\nlog.rate: 0\n", i);
+        (void)snprintf(said, sizeof(said), "\"first\":\"w0\",\"last\":\"w%u\",\"word\":\"w%u\"",
+                       i - 1, i);
+        configure(&r, yaml);
+        (void)kill(r.pid, SIGHUP);
+        bool taken_over = heard(&r, said);
+        CU_ASSERT_FATAL(taken_over);
+        r.n = 0;
+        r.text[0] = '\0';
+    }
     (void)kill(r.pid, SIGTERM);
     CU_ASSERT_EQUAL(ended(&r), 0);
 }
@@ -381,6 +409,7 @@ TEST_MAIN("common/daemon/daemon", {"it starts, answers and ends", it_starts_answ
           {"a second signal cuts the drain short", a_second_signal_cuts_the_drain_short},
           {"the drain has a limit", the_drain_has_a_limit},
           {"a bad file at hangup changes nothing", a_bad_file_at_hangup_changes_nothing},
+          {"it reads its file at each hangup for ever", it_reads_its_file_at_each_hangup_for_ever},
           {"each fault at the start has a message and a status",
            each_fault_at_the_start_has_a_message_and_a_status},
           {"a second one does not start beside the first",
