@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE /* struct ucred */
 #include "common/daemon/daemon.h"
 
 #include <errno.h>
@@ -340,6 +341,54 @@ static void it_reads_its_file_at_each_hangup_for_ever(void)
     CU_ASSERT_EQUAL(ended(&r), 0);
 }
 
+/* What the units in conf/systemd wait for (sd_notify(3)); NotifyAccess=main: from this very process. */
+static void it_tells_the_service_manager_how_it_is(void)
+{
+    static const char *const expected[] = {"WATCHDOG=1", "READY=1", "STOPPING=1"};
+    const struct timeval within = {.tv_sec = 20};
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct run r;
+    char dir[TEST_FOLDER_MAX], said[64];
+    test_folder(dir);
+    (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s/notify", dir);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)(void *)&name, sizeof(name)), 0);
+    CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof(within)), 0);
+    CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)), 0);
+    (void)setenv("NOTIFY_SOCKET", name.sun_path, 1);
+    launch(&r, "word: hello\n", NULL);
+    (void)unsetenv("NOTIFY_SOCKET");
+    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+        union {
+            struct cmsghdr head;
+            char room[CMSG_SPACE(sizeof(struct ucred))];
+        } control;
+        struct iovec part = {said, sizeof(said) - 1};
+        struct msghdr m = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof(control)};
+        struct ucred who = {0};
+        ssize_t n = recvmsg(fd, &m, 0);
+        CU_ASSERT_FATAL(n > 0);
+        said[n] = '\0';
+        if (i == 2 && strcmp(said, expected[0]) == 0) {
+            i--; /* a second has passed */
+            continue;
+        }
+        CU_ASSERT_STRING_EQUAL(said, expected[i]);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(CMSG_FIRSTHDR(&m));
+        memcpy(&who, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(who));
+        CU_ASSERT_EQUAL(who.pid, r.pid);
+        if (i == 1)
+            (void)kill(r.pid, SIGTERM);
+    }
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    (void)close(fd);
+    (void)unlink(name.sun_path);
+    CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
 static void each_fault_at_the_start_has_a_message_and_a_status(void)
 {
     static const struct {
@@ -409,6 +458,7 @@ TEST_MAIN("common/daemon/daemon", {"it starts, answers and ends", it_starts_answ
           {"a second signal cuts the drain short", a_second_signal_cuts_the_drain_short},
           {"the drain has a limit", the_drain_has_a_limit},
           {"a bad file at hangup changes nothing", a_bad_file_at_hangup_changes_nothing},
+          {"it tells the service manager how it is", it_tells_the_service_manager_how_it_is},
           {"it reads its file at each hangup for ever", it_reads_its_file_at_each_hangup_for_ever},
           {"each fault at the start has a message and a status",
            each_fault_at_the_start_has_a_message_and_a_status},
