@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILE_MAX = 1 << 20, ARENA_MAX = 32 << 20 };
+/* A list may have 100000 entries; a file grows in memory as it is read. */
+enum { FILE_FIRST = 64 << 10, FILE_MAX = 32 << 20, ARENA_MAX = 256 << 20 };
 
 /* ---- the report ---- */
 
@@ -156,28 +157,36 @@ int conf_parse(const struct conf_schema *schema, struct span yaml, const char *n
     return 0;
 }
 
-static int read_file(const char *file, char *p, size_t cap, size_t *ret_n)
+/* The text is the caller's, also on failure. */
+static int read_file(FILE *f, char **text, size_t *ret_n)
 {
-    FILE *f = fopen(file, "re");
-    if (!f)
-        return -errno;
-    size_t n = fread(p, 1, cap, f);
-    int rc = ferror(f) ? -EISDIR : 0; /* what reads but cannot be read is a directory */
-    (void)fclose(f);                  /* only read */
-    if (rc == 0 && n == cap)
-        rc = -EFBIG;
-    if (rc == 0)
-        *ret_n = n;
-    return rc;
+    size_t n = 0, cap = 0;
+    do {
+        cap = cap ? cap * 2 : FILE_FIRST;
+        char *more = realloc(*text, cap);
+        if (!more)
+            return -ENOMEM;
+        *text = more;
+        n += fread(*text + n, 1, cap - n, f);
+    } while (n == cap && cap < FILE_MAX);
+    if (ferror(f))
+        return -EISDIR; /* what opens but cannot be read is a directory */
+    if (n == cap)
+        return -EFBIG;
+    *ret_n = n;
+    return 0;
 }
 
 int conf_load(const struct conf_schema *schema, const char *file, struct conf **ret_conf,
               struct conf_report *report)
 {
     *report = (struct conf_report){.file = file};
-    char *text = malloc(FILE_MAX), why[128];
+    char *text = NULL, why[128];
     size_t n = 0;
-    int rc = text ? read_file(file, text, FILE_MAX, &n) : -ENOMEM;
+    FILE *f = fopen(file, "re");
+    int rc = f ? read_file(f, &text, &n) : -errno;
+    if (f)
+        (void)fclose(f); /* only read */
     if (rc == 0) {
         rc = conf_parse(schema, span_of(text, n), file, ret_conf, report);
     } else {
@@ -186,7 +195,7 @@ int conf_load(const struct conf_schema *schema, const char *file, struct conf **
         conf_report_add(report, 0, 0,
                         rc == -ENOENT   ? "make it, or name another file"
                         : rc == -EISDIR ? "name a file in it"
-                        : rc == -EFBIG  ? "it must be below 1 MiB: is it the right file?"
+                        : rc == -EFBIG  ? "it must be below 32 MiB: is it the right file?"
                                         : "let the user we run as read it, or name another file",
                         "cannot be read: %s", why);
     }

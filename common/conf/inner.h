@@ -8,7 +8,7 @@
 enum {
     CONF_PATH_MAX = 128,
     CONF_TEXT_MAX = 1024,
-    CONF_LIST_MAX = 4096,
+    CONF_LIST_MAX = 4096, /* of a list whose option has no limits of its own */
     CONF_DEPTH_MAX = 8,
     CONF_NAME_MAX = 255
 };

@@ -141,7 +141,7 @@ static int read_list(struct reader *r, const struct conf_place *place, const yam
     const yaml_node_item_t *first = node->data.sequence.items.start;
     size_t n = (size_t)(node->data.sequence.items.top - first);
     size_t size = o->type == CONF_LIST ? o->item_size : conf_value_size(o->type);
-    if (n > CONF_LIST_MAX)
+    if (o->max == 0 && n > CONF_LIST_MAX)
         return wrong_shape(r, place, "this has more than 4096 entries");
     if (conf_value_count(r->report, place, n) < 0)
         return -EINVAL;

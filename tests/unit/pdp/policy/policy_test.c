@@ -283,6 +283,30 @@ static void exceptions_are_for_the_subscriber_they_name(void)
     close_bench(&b);
 }
 
+static void there_are_as_many_exceptions_as_the_manual_says(void)
+{
+    enum { EXCEPTIONS = 100000, LINE = 64 };
+    char *yaml = malloc((size_t)EXCEPTIONS * LINE), name[32];
+    struct bench b;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(yaml);
+    struct buf text = {yaml, 0, (size_t)EXCEPTIONS * LINE - 1, false};
+    buf_puts(&text, "subscribers:\n");
+    for (unsigned i = 0; i < EXCEPTIONS; i++)
+        buf_fmt(&text, "  - {identity: 'sip:%u@ims.test', barred: true}\n", i);
+    CU_ASSERT_FALSE_FATAL(text.overflow);
+    yaml[text.n] = '\0';
+    open_bench(&b, yaml);
+    CU_ASSERT(granted(&b));
+    for (unsigned i = 0; i < EXCEPTIONS; i += EXCEPTIONS - 1) {
+        snprintf(name, sizeof(name), "sip:%u@ims.test", i);
+        b.aar.subscriptions[0].data = span_str(name);
+        CU_ASSERT(!granted(&b));
+    }
+    close_bench(&b);
+    free(yaml);
+}
+
 static void an_offer_needs_one_good_codec_and_an_answer_only_good_ones(void)
 {
     static const char offer[] = "uplink\noffer\nm=audio 49170 RTP/AVP 96 0 101\n"
@@ -336,6 +360,8 @@ TEST_MAIN(
      held_media_is_authorized_but_not_open_and_its_rtcp_is},
     {"a removed component has no flows", a_removed_component_has_no_flows},
     {"exceptions are for the subscriber they name", exceptions_are_for_the_subscriber_they_name},
+    {"there are as many exceptions as the manual says",
+     there_are_as_many_exceptions_as_the_manual_says},
     {"an offer needs one good codec and an answer only good ones",
      an_offer_needs_one_good_codec_and_an_answer_only_good_ones},
     {"Codec-Data of any shape is read or left", codec_data_of_any_shape_is_read_or_left})
