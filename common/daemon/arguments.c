@@ -27,7 +27,7 @@ static const struct {
 };
 
 #define AT(field) offsetof(struct daemon_options, field)
-const struct conf_option daemon_options[] = {
+static const struct conf_option all_options[] = {
     {"log.level", CONF_ENUM, AT(log_level), "info", "How much is logged.",
      .names = obs_level_names},
     {"log.format", CONF_ENUM, AT(log_format), "auto",
@@ -58,7 +58,19 @@ const struct conf_option daemon_options[] = {
     {"daemon.drain_time", CONF_DURATION, AT(drain_time), "3 s",
      "How long SIGTERM waits for what runs.", 0, INT64_C(3600000000)},
 };
-const size_t daemon_options_n = ARRAY_LEN(daemon_options);
+_Static_assert(ARRAY_LEN(all_options) <= DAEMON_OPTIONS_MAX, "a larger DAEMON_OPTIONS_MAX");
+
+size_t daemon_options_put(const struct daemon_role *role,
+                          struct conf_option options[DAEMON_OPTIONS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all_options); i++) {
+        bool records = span_starts(span_str(all_options[i].path), SPAN("recorder."));
+        if (!records || !role->records_nothing)
+            options[n++] = all_options[i];
+    }
+    return n;
+}
 
 int daemon_arguments_parse(const struct daemon_role *role, int argc, char **argv,
                            struct daemon_arguments *ret_arguments)

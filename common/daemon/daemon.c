@@ -415,8 +415,8 @@ int daemon_main(const struct daemon_role *role, int argc, char **argv)
         return 1;
     d->role = role;
     d->tables[0] = role->options;
-    d->tables[1] =
-        (struct conf_table){daemon_options, daemon_options_n, sizeof(struct daemon_options)};
+    d->tables[1] = (struct conf_table){d->options, daemon_options_put(role, d->options),
+                                       sizeof(struct daemon_options)};
     d->schema = (struct conf_schema){role->name, role->summary, d->tables, 2, role->check_options};
     (void)snprintf(d->default_file, sizeof(d->default_file), "/etc/portcullis/%s.yaml", role->name);
     /* Peers that go away and files that may not grow are errors of write, not our end. */

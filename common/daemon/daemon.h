@@ -43,6 +43,7 @@ struct daemon_role {
     const char *name;          /* "pcscf" */
     const char *summary;       /* one line for --help and the man page */
     struct conf_table options; /* the role's own; those of this room are added to them */
+    bool records_nothing;      /* it sees no messages: without recorder.* options and ladder */
     /* What involves several options, see conf_schema.check; conf_values(c, 0) is the role's. */
     void (*check_options)(const struct conf *c, struct conf_report *report);
     const struct daemon_check *checks;
@@ -69,7 +70,7 @@ struct daemon_role {
     void (*man)(struct buf *b);
     const char *files; /* of the man page: "PATH\twhat it is\n", a line each; may be NULL */
     /* Adds members to the answer of `imsctl status`. May be NULL. Every program also answers
-     * commands, ladder, log level, metrics and selftest. */
+     * commands, ladder (unless records_nothing), log level, metrics and selftest. */
     void (*status)(struct daemon *d, void *role, json_t *status);
 };
 

@@ -5,7 +5,7 @@
 
 #include "common/daemon/daemon.h"
 
-enum { DAEMON_CHECKS_MAX = 32 };
+enum { DAEMON_CHECKS_MAX = 32, DAEMON_OPTIONS_MAX = 32 };
 
 /* The options every program has; the second table of its schema. */
 struct daemon_options {
@@ -20,8 +20,9 @@ struct daemon_options {
     uint64_t recorder_memory;
     uint64_t drain_time;
 };
-extern const struct conf_option daemon_options[];
-extern const size_t daemon_options_n;
+/* Those that this role has, into options: how many. */
+size_t daemon_options_put(const struct daemon_role *role,
+                          struct conf_option options[DAEMON_OPTIONS_MAX]);
 
 /* The command line. */
 struct daemon_arguments {
@@ -54,7 +55,8 @@ struct daemon_result {
 struct daemon {
     const struct daemon_role *role;
     struct daemon_arguments arguments;
-    char default_file[128]; /* without --config */
+    char default_file[128];                         /* without --config */
+    struct conf_option options[DAEMON_OPTIONS_MAX]; /* of this room */
     struct conf_table tables[2];
     struct conf_schema schema;
     struct conf *conf;
@@ -92,7 +94,7 @@ void daemon_put_finding(const struct daemon *d, const struct daemon_finding *f, 
 void daemon_self_test_log(const struct daemon *d);
 /* status, log level, metrics, selftest. */
 int daemon_commands_add(struct daemon *d);
-/* ladder, after the role's start: a role may have one of its own. */
+/* ladder, after the role's start: a role may have one of its own, or nothing to show. */
 int daemon_ladder_add(struct daemon *d);
 /* sd_notify(3) without libsystemd; nothing without NOTIFY_SOCKET. */
 void daemon_notify(const char *state);

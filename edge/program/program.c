@@ -214,6 +214,7 @@ int edge_main(int argc, char **argv)
         .name = "edge",
         .summary = "media edge: lets no packet through until the PDP has confirmed the token",
         .options = edge_options,
+        .records_nothing = true,
         .check_options = edge_check_options,
         .checks = checks,
         .n_checks = ARRAY_LEN(checks),

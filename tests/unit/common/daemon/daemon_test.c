@@ -144,7 +144,8 @@ static void configure(struct run *r, const char *yaml)
     (void)fclose(f);
 }
 
-static void launch(struct run *r, const char *yaml, const char *argument)
+static void launch_role(struct run *r, const struct daemon_role *what, const char *yaml,
+                        const char *argument)
 {
     memset(r, 0, sizeof(*r));
     test_folder(r->dir);
@@ -162,12 +163,17 @@ static void launch(struct run *r, const char *yaml, const char *argument)
         (void)dup2(ends[1], STDOUT_FILENO);
         (void)close(ends[0]);
         (void)close(ends[1]);
-        int rc = daemon_main(&role, argument ? 6 : 5, argv);
+        int rc = daemon_main(what, argument ? 6 : 5, argv);
         (void)fflush(stdout);
         _exit(rc);
     }
     (void)close(ends[1]);
     r->out = ends[0];
+}
+
+static void launch(struct run *r, const char *yaml, const char *argument)
+{
+    launch_role(r, &role, yaml, argument);
 }
 
 /* Reads what it says until `word` stands there; false at its end. */
@@ -253,6 +259,30 @@ static void it_starts_answers_and_ends(void)
     CU_ASSERT_EQUAL(ended(&r), 0);
     ASSERT_HEARD(&r, "\"event\":\"drain.begin\",\"signal\":\"SIGTERM\"");
     ASSERT_HEARD(&r, "\"event\":\"ended\"");
+}
+
+static void a_role_that_records_nothing_does_not_offer_it(void)
+{
+    struct daemon_role silent = role;
+    struct run r;
+
+    silent.records_nothing = true;
+    launch_role(&r, &silent, "", "--sample");
+    CU_ASSERT_EQUAL(ended(&r), 0);
+    ASSERT_HEARD(&r, "drain_time"); /* the others are there */
+    CU_ASSERT_PTR_NULL(strstr(r.text, "recorder"));
+    launch_role(&r, &silent, "recorder.calls: 5\n", NULL);
+    CU_ASSERT_EQUAL(ended(&r), 1);
+    ASSERT_HEARD(&r, "testd.yaml:1:1: there is no option recorder.calls");
+    launch_role(&r, &silent, "", NULL);
+    ASSERT_HEARD(&r, "\"event\":\"ready\"");
+    json_t *answer = asked(&r, "{\"command\":\"ladder\"}");
+    CU_ASSERT(json_is_false(json_object_get(answer, "ok")));
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(answer, "error")),
+                           "there is no command 'ladder'");
+    json_decref(answer);
+    (void)kill(r.pid, SIGTERM);
+    CU_ASSERT_EQUAL(ended(&r), 0);
 }
 
 static void it_ends_once_what_runs_is_finished(void)
@@ -454,6 +484,8 @@ static void a_second_one_does_not_start_beside_the_first(void)
 }
 
 TEST_MAIN("common/daemon/daemon", {"it starts, answers and ends", it_starts_answers_and_ends},
+          {"a role that records nothing does not offer it",
+           a_role_that_records_nothing_does_not_offer_it},
           {"it ends once what runs is finished", it_ends_once_what_runs_is_finished},
           {"a second signal cuts the drain short", a_second_signal_cuts_the_drain_short},
           {"the drain has a limit", the_drain_has_a_limit},
