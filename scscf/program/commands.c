@@ -68,8 +68,13 @@ static void registrations(struct ops_request *rq, void *ctx)
     if (ops_arg_u64(rq, "limit", 100000, 1000, &l.left) != 0)
         return;
     l.rows = json_array();
-    if (l.left)
-        registrar_each(scscf_registrar(p->scscf), ops_arg(rq, "after"), put_registration, &l);
+    if (l.left && registrar_each(scscf_registrar(p->scscf), ops_arg(rq, "after"), put_registration,
+                                 &l) == -ENOENT) {
+        json_decref(l.rows);
+        ops_fail(rq, "begin again without --after", "'%.*s' is not registered (any more)",
+                 SPAN_ARG(span_sub(ops_arg(rq, "after"), 0, 200)));
+        return;
+    }
     ops_ok(rq, l.rows);
 }
 

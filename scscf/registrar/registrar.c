@@ -286,18 +286,21 @@ const struct registrar_counters *registrar_counters(const struct registrar *r)
     return &r->counters;
 }
 
-void registrar_each(const struct registrar *r, struct span after,
-                    bool (*visit)(const struct registrar_view *v, void *ctx), void *ctx)
+int registrar_each(const struct registrar *r, struct span after,
+                   bool (*visit)(const struct registrar_view *v, void *ctx), void *ctx)
 {
     const struct user *from = after.n ? user_find(r, after) : NULL;
-    const struct list *at = from && from->n_contacts ? &from->item : &r->registered;
+    const struct list *at = from ? &from->item : &r->registered;
 
+    if (after.n && (!from || !from->n_contacts))
+        return -ENOENT;
     for (at = at->next; at != &r->registered; at = at->next) {
         const struct user *u = CONTAINER_OF(at, struct user, item);
         struct registrar_view v = {.impi = u->impi, .since = u->since};
 
         v.n_contacts = contacts_of(u, v.contacts, ARRAY_LEN(v.contacts));
         if (!visit(&v, ctx))
-            return;
+            break;
     }
+    return 0;
 }

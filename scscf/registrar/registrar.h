@@ -133,15 +133,15 @@ size_t registrar_challenges(const struct registrar *r);
 size_t registrar_users(const struct registrar *r); /* registered or being challenged */
 const struct registrar_counters *registrar_counters(const struct registrar *r);
 
-/* Registered users in the order of their first registration, behind `after` (empty, or no longer
- * registered: from the start); visit returns false to stop. */
+/* Registered users in the order of their first registration, behind `after` (empty: all of them);
+ * visit returns false to stop. -ENOENT: `after` is not registered. */
 struct registrar_view {
     struct span impi;
     int64_t since; /* wall clock of the registration, microseconds */
     size_t n_contacts;
     struct registrar_contact contacts[REGISTRAR_CONTACTS_MAX];
 };
-void registrar_each(const struct registrar *r, struct span after,
-                    bool (*visit)(const struct registrar_view *v, void *ctx), void *ctx);
+int registrar_each(const struct registrar *r, struct span after,
+                   bool (*visit)(const struct registrar_view *v, void *ctx), void *ctx);
 
 #endif

@@ -51,6 +51,15 @@ static void a_list_of_no_rows_is_empty(void)
     world_close();
 }
 
+static void a_page_behind_nobody_is_told(void)
+{
+    world_open();
+    CU_ASSERT_FALSE(house_ask("registrations", "\"after\": \"gone@ims.example\""));
+    CU_ASSERT(house_refused("'gone@ims.example' is not registered (any more)",
+                            "begin again without --after", false));
+    world_close();
+}
+
 /* ---- subscribers ------------------------------------------------------------------------------- */
 
 static void subscribers_are_listed_page_by_page(void)
@@ -280,7 +289,7 @@ static void a_time_that_was_not_is_empty(void)
     json_decref(then);
 }
 
-TEST_MAIN("scscf/program/commands",
+TEST_MAIN("scscf/program/commands", {"a page behind nobody is told", a_page_behind_nobody_is_told},
           {"numbers that are none or beyond the bound are wrong use",
            numbers_that_are_none_or_beyond_the_bound_are_wrong_use},
           {"a list of no rows is empty", a_list_of_no_rows_is_empty},

@@ -735,9 +735,11 @@ static void registrations_are_listed_page_by_page(void)
 
     setup();
     CU_ASSERT_EQUAL(do_register(NULL, NULL), 200);
-    registrar_each(T.registrar, SPAN_NONE, count_view, &n);
+    CU_ASSERT_EQUAL(registrar_each(T.registrar, SPAN_NONE, count_view, &n), 0);
     CU_ASSERT_EQUAL(n, 1);
-    registrar_each(T.registrar, SPAN(IMPI), count_view, &n);
+    CU_ASSERT_EQUAL(registrar_each(T.registrar, SPAN(IMPI), count_view, &n), 0);
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_EQUAL(registrar_each(T.registrar, SPAN("nobody"), count_view, &n), -ENOENT);
     CU_ASSERT_EQUAL(n, 1);
     CU_ASSERT(registrar_remove(T.registrar, SPAN(IMPI)));
     CU_ASSERT_FALSE(registrar_remove(T.registrar, SPAN(IMPI)));
