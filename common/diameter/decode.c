@@ -524,6 +524,9 @@ static int read_request_avp(struct decoder *d, const struct avp *a, struct diame
     case A_DESTINATION_REALM:
         r->destination_realm = a->value;
         return 0;
+    case A_ORIGIN_STATE_ID:
+        r->origin_state = read_opt(a);
+        return 0;
     default:
         break;
     }

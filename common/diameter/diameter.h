@@ -198,6 +198,9 @@ struct diameter_request {
     struct span destination_host;          /* empty = any node of the realm */
     struct span destination_realm;         /* empty = our own realm */
     struct span origin_host, origin_realm; /* of a received request; ignored when sending */
+    /* Likewise: Origin-State-Id. One that is greater than before: the sender has lost its sessions. Ours is
+     * the time of our start, unless our sessions outlive us (RFC 6733 8.16). */
+    struct diameter_u32 origin_state;
     union {
         struct rx_aar aar;
         struct qos_qar qar;

@@ -244,6 +244,8 @@ int diameter_encode_request(const struct diameter_request *req, const struct dia
     avp_put(&w, A_DESTINATION_REALM,
             req->destination_realm.n ? req->destination_realm : names->realm);
     put_text(&w, A_DESTINATION_HOST, req->destination_host);
+    if (names->state)
+        avp_put_u32(&w, A_ORIGIN_STATE_ID, names->state);
     put_request_body(&w, req);
     return finish(&w, FLAG_REQUEST | FLAG_PROXIABLE, req->kind, req->app, ret_n);
 }

@@ -184,6 +184,7 @@ void avp_close(struct avp_writer *w, size_t opened);
 
 struct diameter_names {
     struct span host, realm; /* ours */
+    uint32_t state;          /* our Origin-State-Id; 0 = not told */
 };
 
 uint32_t diameter_command(enum diameter_kind kind);
@@ -234,6 +235,7 @@ struct diameter_peer {
 struct diameter_core_conf {
     const char *identity, *realm;
     unsigned in_flight, unanswered; /* 0 = 4096 */
+    bool keeps_sessions;            /* they outlive us: no Origin-State-Id */
     const struct rnd *rnd;
 };
 
@@ -242,6 +244,7 @@ struct diameter {
     struct loop *loop;
     char identity[DIAMETER_NAME_MAX + 1], realm[DIAMETER_NAME_MAX + 1];
     uint32_t session_high, session_low;
+    uint32_t origin_state; /* when this began, in Unix seconds; 0 = our sessions outlive us */
     struct pool calls, waiting;
     struct list call_list, waiting_list;
     struct {

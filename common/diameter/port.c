@@ -121,6 +121,7 @@ int diameter_core_init(struct diameter *d, const struct diameter_impl *impl, str
     d->impl = impl;
     d->loop = l;
     d->session_high = (uint32_t)(loop_wall(l) / 1000000);
+    d->origin_state = conf->keeps_sessions ? 0 : d->session_high;
     d->session_low = (uint32_t)rnd_u64(conf->rnd); /* two starts in one second */
     pool_init(&d->calls, conf->in_flight ? conf->in_flight : BOUND_DEFAULT);
     pool_init(&d->waiting, conf->unanswered ? conf->unanswered : BOUND_DEFAULT);
@@ -210,7 +211,7 @@ static int call_new(struct diameter *d, struct call **ret_call)
 int diameter_send(struct diameter *d, const struct diameter_request *req, uint64_t deadline,
                   diameter_done_fn *done, void *ctx, struct handle *ret_call)
 {
-    struct diameter_names names = {span_str(d->identity), span_str(d->realm)};
+    struct diameter_names names = {span_str(d->identity), span_str(d->realm), d->origin_state};
     uint64_t now = loop_now(d->loop), left = deadline > now ? deadline - now : 0;
     struct call *c;
     size_t n;

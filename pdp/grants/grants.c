@@ -25,7 +25,7 @@ struct write {
 
 const char *grant_end_name(enum grant_end why)
 {
-    static const char *const names[] = {"finished", "revoked", "expired", "failed"};
+    static const char *const names[] = {"finished", "revoked", "expired", "failed", "lost"};
 
     return names[why];
 }
@@ -103,6 +103,7 @@ struct grant *grant_new(struct grants *gs)
         return NULL;
     g->of = gs;
     list_init(&g->item);
+    list_init(&g->of_host);
     loop_timer_init(&g->expiry, on_expiry, g);
     return g;
 }
@@ -110,6 +111,7 @@ struct grant *grant_new(struct grants *gs)
 void grant_free(struct grant *g)
 {
     list_del(&g->item);
+    list_del(&g->of_host);
     loop_timer_stop(g->of->loop, &g->expiry);
     free(g->flows);
     free(g);
@@ -137,6 +139,7 @@ int grant_enter(struct grant *g)
     }
     g->stored = true;
     list_add_tail(&gs->list, &g->item);
+    grant_host_enter(g);
     loop_timer_start(gs->loop, &g->expiry, left > 0 ? (uint64_t)left * SEC : 0);
     gs->stats.live++;
     return 0;
@@ -151,6 +154,7 @@ static void leave(struct grant *g, enum grant_end why)
     map_del(&gs->by_session, &g->by_session);
     map_del(&gs->by_hash, &g->by_hash);
     map_del(&gs->by_name, &g->by_name);
+    list_del(&g->of_host);
     list_del(&g->item);
     list_add_tail(&gs->ending, &g->item);
     gs->stats.live--;
@@ -323,6 +327,7 @@ static int take_terms(struct grant *g, const struct grant_terms *t)
                   sizeof(g->subscriber)) ||
         span_copy(span_sub(t->icid, 0, GRANT_ICID_MAX), g->icid, sizeof(g->icid)))
         return -ENAMETOOLONG;
+    g->af_state = t->af_state;
     g->phone = t->phone;
     g->phone.port = 0;
     g->final = t->final;
@@ -473,6 +478,7 @@ void grants_free(struct grants *gs)
         grant_free(CONTAINER_OF(it, struct grant, item));
     LIST_EACH (it, &gs->ending)
         grant_free(CONTAINER_OF(it, struct grant, item));
+    grant_hosts_fini(gs);
     map_fini(&gs->by_session);
     map_fini(&gs->by_hash);
     map_fini(&gs->by_name);
@@ -495,6 +501,7 @@ int grants_new(struct loop *l, const struct rnd *rnd, const char *path,
     gs->options = *options;
     list_init(&gs->list);
     list_init(&gs->ending);
+    grant_hosts_init(gs);
     rc = span_copy(span_str(options->entity), gs->entity, sizeof(gs->entity));
     if (rc == 0)
         rc = init_maps(gs);

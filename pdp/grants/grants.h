@@ -18,13 +18,14 @@
 #include "common/token/token.h"
 #include "pdp/policy/policy.h"
 
-enum { GRANT_NAME_MAX = 255, GRANT_ICID_MAX = 127, GRANT_SESSION_LEN = 16 };
+enum { GRANT_NAME_MAX = 255, GRANT_ICID_MAX = 127, GRANT_SESSION_LEN = 16, GRANT_HOSTS_MAX = 256 };
 
 enum grant_end {
     GRANT_FINISHED, /* the AF ended its session */
     GRANT_REVOKED,  /* by an operator */
     GRANT_EXPIRED,  /* the token's END_TIME */
     GRANT_FAILED,   /* the database did not take it */
+    GRANT_LOST,     /* the AF was started anew (RFC 6733 8.16) */
     GRANT_ENDS
 };
 const char *grant_end_name(enum grant_end why);
@@ -33,6 +34,7 @@ const char *grant_end_name(enum grant_end why);
 struct grant {
     char rx_session[GRANT_NAME_MAX + 1];
     char af_host[GRANT_NAME_MAX + 1], af_realm[GRANT_NAME_MAX + 1];
+    uint32_t af_state; /* Origin-State-Id it was asked for with; 0 = none */
     char subscriber[GRANT_NAME_MAX + 1], icid[GRANT_ICID_MAX + 1];
     struct addr phone;
     bool final; /* false: half of the session is known (PRELIMINARY) */
@@ -50,7 +52,7 @@ struct grant {
     /* this room's */
     struct grants *of;
     struct map_node by_session, by_hash, by_name;
-    struct list item;
+    struct list item, of_host;
     struct loop_timer expiry;
     unsigned pending; /* requests at the store */
     bool ended, stored;
@@ -59,6 +61,7 @@ struct grant {
 /* What an AAR asked for and the policy granted; borrowed. */
 struct grant_terms {
     struct span rx_session, af_host, af_realm, subscriber, icid;
+    uint32_t af_state;
     struct addr phone;
     bool final;
     size_t n_flows;
@@ -105,6 +108,10 @@ int grant_bind(struct grant *g, struct span qos_session, struct span edge_host,
                struct span edge_realm);
 /* Over: no look-up finds it any more. done (may be NULL) is called when the disk knows, with NULL. */
 void grant_end(struct grant *g, enum grant_end why, grant_done_fn *done, void *ctx);
+
+/* An AF has said its Origin-State-Id. When it is greater than before, the grants it asked for earlier end as
+ * GRANT_LOST, a few at a time. Of GRANT_HOSTS_MAX AFs; those of more live as long as their tokens. */
+void grants_af_state(struct grants *gs, struct span af_host, uint32_t state);
 
 struct grant *grants_find(const struct grants *gs, struct span rx_session);
 struct grant *grants_find_hash(const struct grants *gs, const uint8_t hash[TOKEN_HASH_LEN]);

@@ -5,6 +5,14 @@
 
 #include "pdp/grants/grants.h"
 
+/* An AF, by its Diameter identity. */
+struct grant_host {
+    char name[GRANT_NAME_MAX + 1];
+    uint32_t state; /* the greatest Origin-State-Id it has said */
+    struct list grants;
+    struct list doubtful; /* of an earlier state, perhaps: still to be looked at */
+};
+
 struct grants {
     struct loop *loop;
     const struct rnd *rnd;
@@ -12,7 +20,10 @@ struct grants {
     struct grants_options options;
     char entity[GRANT_NAME_MAX + 1];
     struct map by_session, by_hash, by_name;
-    struct list list, ending; /* ending: over, but the store still works on them */
+    struct list list, ending;                  /* ending: over, but the store still works on them */
+    struct grant_host *hosts[GRANT_HOSTS_MAX]; /* P-CSCFs: few, and for ever */
+    size_t n_hosts;
+    struct loop_timer look;
     struct grants_watcher watchers[GRANTS_WATCHERS_MAX];
     size_t n_watchers;
     struct grants_stats stats;
@@ -26,6 +37,12 @@ void grant_free(struct grant *g);
 int grant_enter(struct grant *g);
 /* From the claims of the row: the same octets each time. */
 int grant_build(const struct grant *g, const struct token_key *key, struct secret *ret_token);
+
+/* hosts.c */
+void grant_hosts_init(struct grants *gs);
+void grant_hosts_fini(struct grants *gs);
+/* Files a grant that is new here under its AF. */
+void grant_host_enter(struct grant *g);
 
 /* rows.c: what the database keeps. */
 extern const char *const grant_schema[];

@@ -18,13 +18,14 @@ const char *const grant_schema[] = {
     " qos_session TEXT NOT NULL DEFAULT '', edge_host TEXT NOT NULL DEFAULT '',"
     " edge_realm TEXT NOT NULL DEFAULT ''"
     ") WITHOUT ROWID;"
-    "CREATE INDEX token_end ON token (ends_at);"};
+    "CREATE INDEX token_end ON token (ends_at);",
+    "ALTER TABLE token ADD COLUMN af_state INTEGER NOT NULL DEFAULT 0;"};
 const unsigned grant_schema_n = ARRAY_LEN(grant_schema);
 
 static const char put_sql[] =
     "INSERT INTO token (hash, rx_session, af_host, af_realm, subscriber, icid, phone, final,"
-    " session, key_id, starts_at, ends_at, flows)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    " session, key_id, starts_at, ends_at, flows, af_state)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
     " ON CONFLICT (hash) DO UPDATE SET af_host = ?3, af_realm = ?4, final = ?8, flows = ?13";
 static const char bind_sql[] =
     "UPDATE token SET qos_session = ?2, edge_host = ?3, edge_realm = ?4 WHERE hash = ?1";
@@ -32,7 +33,7 @@ static const char delete_sql[] = "DELETE FROM token WHERE hash = ?1";
 static const char expire_sql[] = "DELETE FROM token WHERE ends_at <= ?1";
 static const char load_sql[] =
     "SELECT hash, rx_session, af_host, af_realm, subscriber, icid, phone, final, session, key_id,"
-    " starts_at, ends_at, flows, qos_session, edge_host, edge_realm FROM token";
+    " starts_at, ends_at, flows, qos_session, edge_host, edge_realm, af_state FROM token";
 
 /* ---- flows ---- */
 
@@ -109,6 +110,7 @@ int grant_row_put(struct store_db *db, const struct grant *g, struct span flows)
     store_bind_int(st, 11, g->start);
     store_bind_int(st, 12, g->end);
     store_bind_text(st, 13, flows);
+    store_bind_int(st, 14, g->af_state);
     return store_exec(st);
 }
 
@@ -172,6 +174,7 @@ static int read_row(struct grants *gs, struct store_stmt *st)
         g->key_id = (uint32_t)store_column_int(st, 9);
         g->start = store_column_int(st, 10);
         g->end = store_column_int(st, 11);
+        g->af_state = (uint32_t)store_column_int(st, 16);
         g->flows = calloc(g->n_flows + 1, sizeof(*g->flows));
         if (g->flows)
             memcpy(g->flows, flows, g->n_flows * sizeof(*flows));

@@ -84,6 +84,7 @@ static int open_diameter(struct program *p, struct daemon_finding *f)
     const struct pdp_config *c = p->config;
     char ours[DAEMON_IDENTITY_SPACE];
     struct diameter_fd_conf conf = {
+        .keeps_sessions = true, /* pdp/grants has them on the disk */
         .identity = daemon_diameter_identity(c->identity, "pdp", c->realm, ours),
         .realm = c->realm,
         .local = c->listen,

@@ -197,6 +197,7 @@ static void on_aar(struct rx *rx, struct handle request, const struct diameter_r
     terms = (struct grant_terms){.rx_session = req->session_id,
                                  .af_host = req->origin_host,
                                  .af_realm = req->origin_realm,
+                                 .af_state = req->origin_state.v,
                                  .subscriber = subscriber_of(&req->aar),
                                  .icid = req->aar.charging_id,
                                  .phone = req->aar.framed_ip,
@@ -271,6 +272,8 @@ static void on_request(void *ctx, struct handle request, const struct diameter_r
 {
     struct rx *rx = ctx;
 
+    if (req->origin_state.set)
+        grants_af_state(rx->grants, req->origin_host, req->origin_state.v);
     if (req->kind == DIAMETER_AA)
         on_aar(rx, request, req);
     else if (req->kind == DIAMETER_ST)
@@ -299,6 +302,8 @@ static void on_end(struct grant *g, enum grant_end why, void *ctx)
     if (why == GRANT_FINISHED || why == GRANT_FAILED)
         return;
     tell(rx, RX_ABORTED, NULL, g, grant_end_name(why));
+    if (why == GRANT_LOST)
+        return; /* the AF no longer knows the session */
     req = calloc(1, sizeof(*req));
     if (!req)
         return;

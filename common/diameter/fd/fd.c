@@ -17,6 +17,7 @@
 enum { QUEUE_MAX = 1024, RECORDS_A_TURN = 64, CONF_MAX = 8192 };
 /* Seconds: after the core has given up by itself (ANSWER_WITHIN in port.c). */
 enum { WITHIN = 35 };
+enum { STATE_LINE = 32 }; /* room for it */
 static const uint64_t RESTART_FIRST = 250 * MSEC, RESTART_LAST = 8 * SEC, RESTART_CALM = 30 * SEC;
 
 struct queued {
@@ -361,14 +362,27 @@ static int write_conf(struct fd_node *f, const struct diameter_fd_conf *c)
         put_addr(&b, &c->peers[i].addr);
     }
     f->n_conf = b.n;
-    return b.overflow ? -ENAMETOOLONG : 0;
+    return b.overflow || b.n + STATE_LINE > sizeof(f->conf) ? -ENAMETOOLONG : 0;
+}
+
+/* What a new process says in its CER is what our requests say: we have not forgotten our sessions. */
+static void write_state(struct fd_node *f)
+{
+    struct buf b = {f->conf, f->n_conf, sizeof(f->conf), false};
+
+    buf_fmt(&b, "state %u\n", (unsigned)f->d.origin_state);
+    f->n_conf = b.n;
 }
 
 int diameter_fd_new(struct loop *l, const struct diameter_fd_conf *conf,
                     struct diameter **ret_diameter)
 {
-    const struct diameter_core_conf core = {conf->identity, conf->realm, conf->in_flight,
-                                            conf->unanswered, &rnd_system};
+    const struct diameter_core_conf core = {.identity = conf->identity,
+                                            .realm = conf->realm,
+                                            .in_flight = conf->in_flight,
+                                            .unanswered = conf->unanswered,
+                                            .keeps_sessions = conf->keeps_sessions,
+                                            .rnd = &rnd_system};
     struct fd_node *f = calloc(1, sizeof(*f));
     int rc;
 
@@ -389,6 +403,7 @@ int diameter_fd_new(struct loop *l, const struct diameter_fd_conf *conf,
         free(f);
         return rc;
     }
+    write_state(f);
     rc = node_start(f);
     if (rc) {
         on_free(&f->d);

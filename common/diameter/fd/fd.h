@@ -33,6 +33,8 @@ struct diameter_fd_conf {
     struct diameter_fd_peer peers[DIAMETER_FD_PEERS_MAX];
     size_t n_peers;
     bool accept_realm; /* let every identity of our own realm connect, named here or not */
+    bool
+        keeps_sessions; /* over a restart of ours: Origin-State-Id 0 (RFC 6733 8.16), not our start */
     unsigned reconnect, watchdog; /* seconds, Tc and Tw of RFC 6733 and 3539; 0 = 2 and 6 */
     unsigned within; /* seconds until the process refuses a request that we lost; 0 = 35 */
     unsigned in_flight, unanswered; /* bounds; 0 = 4096 */

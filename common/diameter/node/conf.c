@@ -52,6 +52,8 @@ static int parse_line(struct span line, struct node_conf *c)
         first = word(&line);
         return parse_number(first, &c->tc) || parse_number(line, &c->tw) ? -EINVAL : 0;
     }
+    if (span_eq(key, SPAN("state")))
+        return parse_number(line, &c->state);
     if (span_eq(key, SPAN("within")))
         return parse_number(line, &c->within);
     if (span_eq(key, SPAN("app")) && c->n_apps < NODE_APPS_MAX)

@@ -382,6 +382,7 @@ static const char *start(const struct node_conf *conf)
                "it, so that it is not used";
     if (parse_core_conf(conf))
         return "libfdcore does not take its configuration";
+    fd_g_config->cnf_orstateid = conf->state;
     if (set_endpoint(conf))
         return "libfdcore does not take the local address";
     if (node_dict_load(conf))

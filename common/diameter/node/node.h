@@ -26,6 +26,7 @@ struct node_conf {
     char identity[DIAMETER_NAME_MAX + 1], realm[DIAMETER_NAME_MAX + 1];
     struct addr local;
     unsigned tc, tw;
+    unsigned state;  /* Origin-State-Id */
     unsigned within; /* seconds that the daemon has to answer a request */
     bool accept_realm;
     uint32_t apps[NODE_APPS_MAX];

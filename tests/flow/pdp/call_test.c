@@ -577,6 +577,61 @@ static void an_af_that_vanished_keeps_its_tokens_until_they_expire(void)
     world_close(&w);
 }
 
+/* RFC 6733 8.16: Origin-State-Id is the time of its start. */
+static void af_starts_anew(struct world *w)
+{
+    diameter_free(w->af);
+    sim_run(w->sim, 3 * SEC);
+    CU_ASSERT_EQUAL_FATAL(diameter_sim_node(w->net, sim_loop(w->sim, "af again"), "pcscf.ims.test",
+                                            "ims.test", &w->af),
+                          0);
+    CU_ASSERT_EQUAL(diameter_serve(w->af, DIAMETER_APP_RX, on_af_request, w), 0);
+}
+
+static unsigned tokens(const struct world *w)
+{
+    struct grants_stats s;
+
+    grants_stats_get(w->grants, &s);
+    return s.live;
+}
+
+static void an_af_that_starts_anew_has_lost_its_calls(void)
+{
+    for (unsigned killed = 0; killed < 2; killed++) {
+        struct world w;
+        struct outcome call;
+
+        world_open(&w, "");
+        /* Another AF's, and two of the one that will die. */
+        CU_ASSERT_EQUAL(send_and_wait(&w, w.thief, aar("thief;1", RX_FINAL, RX_ENABLED)),
+                        DIAMETER_SUCCESS);
+        CU_ASSERT_EQUAL(send_and_wait(&w, w.af, aar("af;2", RX_FINAL, RX_ENABLED)),
+                        DIAMETER_SUCCESS);
+        call = granted_call(&w);
+        CU_ASSERT_EQUAL(edge_asks(&w, &call), DIAMETER_SUCCESS);
+        sim_run(w.sim, 5 * SEC);
+        CU_ASSERT_EQUAL(tokens(&w), 3); /* the same start all the while */
+        if (killed) {                   /* the PDP, meanwhile: it knows whose they were */
+            pdp_stop(&w);
+            pdp_start(&w);
+        }
+        af_starts_anew(&w);
+        CU_ASSERT_EQUAL(tokens(&w), 3);
+        /* af -> pdp  AAR of a new call. pdp -> edge  ASR of the old one. */
+        CU_ASSERT_EQUAL(send_and_wait(&w, w.af, aar("af;3", RX_FINAL, RX_ENABLED)),
+                        DIAMETER_SUCCESS);
+        sim_run(w.sim, 5 * SEC);
+        CU_ASSERT_EQUAL(tokens(&w), 2);
+        CU_ASSERT_PTR_NOT_NULL(grants_find(w.grants, SPAN("af;3")));
+        CU_ASSERT_PTR_NOT_NULL(grants_find(w.grants, SPAN("thief;1")));
+        CU_ASSERT_EQUAL(w.asr_edge, 1);
+        CU_ASSERT_EQUAL(w.asr_af, 0); /* it has forgotten them */
+        CU_ASSERT_EQUAL(w.events[RX_ABORTED], 2);
+        world_close(&w);
+    }
+}
+
 static void a_pdp_that_is_killed_comes_back_with_its_tokens(void)
 {
     struct world w;
@@ -675,6 +730,7 @@ TEST_MAIN("pdp/call", {"a call from AAR to STR", a_call_from_aar_to_str},
            an_operator_revokes_and_both_sides_hear_of_it},
           {"an AF that vanished keeps its tokens until they expire",
            an_af_that_vanished_keeps_its_tokens_until_they_expire},
+          {"an AF that starts anew has lost its calls", an_af_that_starts_anew_has_lost_its_calls},
           {"a PDP that is killed comes back with its tokens",
            a_pdp_that_is_killed_comes_back_with_its_tokens},
           {"a PDP that stops finishes what is on its way to the disk",

@@ -361,6 +361,109 @@ static void at_the_limit_the_next_is_refused(void)
     world_close(&w);
 }
 
+/* ---- AFs that start anew ---- */
+
+static void issue_for(struct world *w, const char *session, const char *host, uint32_t state)
+{
+    struct policy_flow flows[1];
+    struct grant_terms t = terms_of(session, flows, 1);
+
+    t.af_host = span_str(host);
+    t.af_state = state;
+    CU_ASSERT_EQUAL(grant_issue(w->grants, &t, on_done, w), 0);
+}
+
+static bool is_there(const struct world *w, const char *session)
+{
+    return grants_find(w->grants, span_str(session)) != NULL;
+}
+
+static void a_greater_state_of_an_af_ends_what_it_asked_for_earlier(void)
+{
+    struct world w;
+
+    world_open(&w);
+    w.options.limit = w.grants->by_session.limit = 10;
+    issue_for(&w, "old", "pcscf.ims.test", 1000);
+    issue_for(&w, "silent", "pcscf.ims.test", 0); /* it said no state with that */
+    issue_for(&w, "other", "pcscf2.ims.test", 1000);
+    sim_run(w.sim, 1 * SEC);
+    /* The same, one smaller, none: nothing is lost. */
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 1000);
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 999);
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 0);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT_EQUAL(w.ended, 0);
+    /* However it writes its name; what it asks for now stays. */
+    grants_af_state(w.grants, SPAN("PCSCF.ims.test"), 1001);
+    issue_for(&w, "new", "PCSCF.ims.test", 1001);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT_EQUAL(w.ended, 1);
+    CU_ASSERT_EQUAL(w.why, GRANT_LOST);
+    CU_ASSERT(!is_there(&w, "old"));
+    CU_ASSERT(is_there(&w, "silent") && is_there(&w, "other") && is_there(&w, "new"));
+    /* A clock that was set back costs no call. */
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 5);
+    issue_for(&w, "back", "pcscf.ims.test", 5);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT(is_there(&w, "new") && is_there(&w, "back"));
+    /* What was known is known after a restart of ours. */
+    grants_free(w.grants);
+    open_grants(&w);
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 1002);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT(is_there(&w, "silent") && is_there(&w, "other"));
+    CU_ASSERT(!is_there(&w, "new") && !is_there(&w, "back"));
+    world_close(&w);
+}
+
+static void a_thousand_lost_grants_end_a_few_at_a_time(void)
+{
+    struct world w;
+    char session[32];
+
+    world_open(&w);
+    w.grants->by_session.limit = 2000;
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(session, sizeof(session), "af;%u", i);
+        issue_for(&w, session, "pcscf.ims.test", 1);
+    }
+    sim_run(w.sim, 1 * SEC);
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 2);
+    sim_run(w.sim, 10 * MSEC);
+    CU_ASSERT(w.ended > 0 && w.ended < 500);
+    /* It starts once more, before all are looked at. */
+    issue_for(&w, "between", "pcscf.ims.test", 2);
+    grants_af_state(w.grants, SPAN("pcscf.ims.test"), 3);
+    issue_for(&w, "last", "pcscf.ims.test", 3);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT_EQUAL(w.ended, 1001);
+    CU_ASSERT(is_there(&w, "last"));
+    world_close(&w);
+}
+
+static void of_more_afs_than_a_network_has_no_state_is_kept(void)
+{
+    struct world w;
+    char name[32];
+
+    world_open(&w);
+    for (unsigned i = 0; i < GRANT_HOSTS_MAX + 50; i++) {
+        snprintf(name, sizeof(name), "af%u.ims.test", i);
+        grants_af_state(w.grants, span_str(name), 1);
+    }
+    CU_ASSERT_EQUAL(w.grants->n_hosts, GRANT_HOSTS_MAX);
+    issue_for(&w, "known", "af0.ims.test", 1);
+    issue_for(&w, "beyond", name, 1);
+    sim_run(w.sim, 1 * SEC);
+    grants_af_state(w.grants, SPAN("af0.ims.test"), 2);
+    grants_af_state(w.grants, span_str(name), 2);
+    sim_run(w.sim, 1 * SEC);
+    CU_ASSERT(!is_there(&w, "known"));
+    CU_ASSERT(is_there(&w, "beyond")); /* until its token expires */
+    world_close(&w);
+}
+
 static void flows_come_back_from_their_text(void)
 {
     struct policy_flow flows[POLICY_FLOWS_MAX], back[POLICY_FLOWS_MAX];
@@ -399,4 +502,10 @@ TEST_MAIN("pdp/grants",
           {"what expired while the PDP was down is not loaded",
            what_expired_while_the_pdp_was_down_is_not_loaded},
           {"at the limit the next is refused", at_the_limit_the_next_is_refused},
+          {"a greater state of an AF ends what it asked for earlier",
+           a_greater_state_of_an_af_ends_what_it_asked_for_earlier},
+          {"a thousand lost grants end a few at a time",
+           a_thousand_lost_grants_end_a_few_at_a_time},
+          {"of more AFs than a network has no state is kept",
+           of_more_afs_than_a_network_has_no_state_is_kept},
           {"flows come back from their text", flows_come_back_from_their_text})

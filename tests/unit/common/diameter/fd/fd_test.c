@@ -84,6 +84,8 @@ static void on_request(void *ctx, struct handle request, const struct diameter_r
     struct diameter_answer ans = {.result = DIAMETER_SUCCESS};
 
     w->asked++;
+    /* Who is one of ours says when it began; the peer of octets says nothing. */
+    CU_ASSERT(req->origin_state.set ? req->origin_state.v > 1600000000 : req->kind == DIAMETER_ST);
     if (req->kind == DIAMETER_AA) {
         ans.aaa.token = SPAN("an octet string of a token");
         ans.aaa.lifetime = DIAMETER_U32(600);
@@ -152,6 +154,7 @@ static void open_pdp(struct world *w)
                                  .apps = {DIAMETER_APP_RX, DIAMETER_APP_QOS},
                                  .n_apps = 2,
                                  .accept_realm = true,
+                                 .keeps_sessions = true, /* as the PDP's are */
                                  .within = w->within,
                                  .on_log = on_log,
                                  .log_ctx = w};
@@ -509,6 +512,7 @@ static bool raw_connects(struct world *world)
     const struct timeval within = {.tv_sec = 15};
     uint8_t p[COMMAND_MAX];
     struct sockaddr_storage ss;
+    struct span state;
     socklen_t n = addr_to_sockaddr(&world->pdp_addr, &ss);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct avp_writer w = raw_begin(p, world->raw_host);
@@ -521,8 +525,13 @@ static bool raw_connects(struct world *world)
     avp_put_u32(&w, A_AUTH_APPLICATION_ID, DIAMETER_APP_RX);
     raw_send(fd, &w, CAPABILITIES, true, ids);
     world->raw = fd;
-    if (raw_read(fd, p) == CAPABILITIES)
+    if (raw_read(fd, p) == CAPABILITIES) {
+        /* RFC 6733 8.16: one whose sessions outlive it says nothing of its start. */
+        CU_ASSERT(
+            !diameter_top_find(span_of(p, (size_t)p[2] << 8 | p[3]), A_ORIGIN_STATE_ID, &state) ||
+            avp_read_u32(state) == 0);
         return true;
+    }
     close(fd);
     return false;
 }
