@@ -287,6 +287,9 @@ static void keys_of_the_challenge_are_those_of_the_card(void)
     CU_ASSERT_EQUAL_FATAL(milenage_f2345(T.auth, &T.key, raw, &keys), 0);
     buf_hex(&b, keys.ik, sizeof(keys.ik));
     ASSERT_SPAN_EQ(buf_span(&b), param("ik", v, sizeof(v)));
+    b.n = 0;
+    buf_hex(&b, keys.ck, sizeof(keys.ck));
+    ASSERT_SPAN_EQ(buf_span(&b), param("ck", v, sizeof(v)));
     teardown();
 }
 
