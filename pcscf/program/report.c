@@ -164,6 +164,14 @@ static void name_call(struct program *p, const struct session_view *v,
         obs_recorder_name(daemon_recorder(p->daemon), v->call_id, span_str(b->identities.uri[0]));
 }
 
+/* Of some events the detail is an identity, which the log masks. */
+static struct obs_field detail_of(enum session_event e, struct span detail)
+{
+    bool whose = e == SESSION_PHONE_GONE || e == SESSION_PHONE_FULL || e == SESSION_FOREIGN_DIALOG;
+
+    return whose ? OBS_ID("whose", detail) : OBS_SPAN("detail", detail);
+}
+
 void report_session(enum session_event e, const struct session_leg *leg, struct span detail,
                     void *ctx)
 {
@@ -176,7 +184,11 @@ void report_session(enum session_event e, const struct session_leg *leg, struct 
     obs_count(p->metrics, M_SESSION, e);
     snprintf(event, sizeof(event), "session.%s", session_names[e]);
     if (!leg) {
-        OBS_LOG(log, level, event, OBS_SPAN("detail", detail));
+        if (e == SESSION_PHONE_FULL)
+            OBS_LOG(log, level, event, detail_of(e, detail),
+                    OBS_TEXT("option", "limits.calls_per_phone"));
+        else
+            OBS_LOG(log, level, event, detail_of(e, detail));
         return;
     }
     session_view_leg(leg, &v);
@@ -184,7 +196,7 @@ void report_session(enum session_event e, const struct session_leg *leg, struct 
         name_call(p, &v, leg);
     OBS_LOG(log, level, event, OBS_TEXT("icid", v.icid), OBS_SPAN("call_id", v.call_id),
             OBS_TEXT("side", v.originating ? "originating" : "terminating"),
-            OBS_ID("impi", span_str(v.impi)), OBS_SPAN("detail", detail));
+            OBS_ID("impi", span_str(v.impi)), detail_of(e, detail));
 }
 
 void report_bad(const struct sip_flow *flow, const struct sip_reject *reject, void *ctx)

@@ -302,10 +302,13 @@ static void ask_edge(struct session_leg *leg, struct span sdp)
     if (!is_offer)
         r.to_tag = offerer_is_phone ? SPAN(TAG_CORE) : SPAN(TAG_PHONE);
     leg_aside(leg, "edge", true, is_offer ? "offer" : "answer");
-    if (media_send(leg->session->env.media, &r, on_edge, leg, &leg->ng) == 0)
-        leg->at_edge = true;
-    else
+    if (media_send(leg->session->env.media, &r, on_edge, leg, &leg->ng) != 0) {
         on_edge(&none, leg);
+        return;
+    }
+    if (!leg->at_edge)
+        leg->edge_tag = r.from_tag;
+    leg->at_edge = true;
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */

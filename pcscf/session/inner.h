@@ -61,6 +61,7 @@ struct session_leg {
     struct hop *offer_hop;         /* whose it is: it falls with it */
     struct leg_text offer, answer; /* the last ones */
     bool at_edge;                  /* an offer went there: there may be a session */
+    struct span edge_tag;          /* of who made the first: the one that the edge knows for sure */
     bool anchored;                 /* and there is one */
     bool media_ended, gate_up;
     unsigned dialogs, hops; /* that name this leg */

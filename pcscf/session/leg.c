@@ -109,7 +109,7 @@ void leg_media_end(struct session_leg *leg)
 {
     struct session *s = leg->session;
     struct media_request r = {
-        .command = MEDIA_DELETE, .call_id = span_str(leg->edge_call), .from_tag = SPAN(TAG_PHONE)};
+        .command = MEDIA_DELETE, .call_id = span_str(leg->edge_call), .from_tag = leg->edge_tag};
 
     if (leg->media_ended)
         return;

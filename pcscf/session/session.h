@@ -63,6 +63,7 @@ struct session_env {
     struct authorize *authorize; /* NULL: nobody is asked */
     struct charge *charge;
     struct sip_endpoint *gm, *mw; /* unprotected port; core side */
+    /* detail: whose it is of FOREIGN_DIALOG, PHONE_GONE and PHONE_FULL, else what happened. */
     void (*on_event)(enum session_event event, const struct session_leg *leg, struct span detail,
                      void *ctx);
     /* What passes between us and "edge" or "pdp" for a leg, for the recorder; may be NULL. */

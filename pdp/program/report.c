@@ -103,6 +103,9 @@ void report_rx(enum rx_event e, const struct diameter_request *req, const struct
     bool is_aar = req && req->kind == DIAMETER_AA;
     struct span icid = g ? span_str(g->icid) : is_aar ? req->aar.charging_id : SPAN_NONE;
     struct span from = g ? span_str(g->af_host) : req ? req->origin_host : SPAN_NONE;
+    struct span whose = g                                    ? span_str(g->subscriber)
+                        : is_aar && req->aar.n_subscriptions ? req->aar.subscriptions[0].data
+                                                             : SPAN_NONE;
     enum obs_level level = e == RX_TROUBLE                      ? OBS_ERROR
                            : e == RX_REFUSED || e == RX_ABORTED ? OBS_WARN
                                                                 : OBS_INFO;
@@ -111,8 +114,7 @@ void report_rx(enum rx_event e, const struct diameter_request *req, const struct
     obs_count(p->metrics, M_RX, e);
     snprintf(event, sizeof(event), "session.%s", rx_event_name(e));
     OBS_LOG(daemon_log(p->daemon), level, event, OBS_SPAN("icid", icid), OBS_SPAN("af", from),
-            OBS_TEXT("token", g ? g->name : ""),
-            OBS_ID("subscriber", g ? span_str(g->subscriber) : SPAN_NONE),
+            OBS_TEXT("token", g ? g->name : ""), OBS_ID("subscriber", whose),
             OBS_UINT("flows", g ? g->n_flows : 0), OBS_BOOL("final", g && g->final),
             OBS_TEXT("why", why));
     snprintf(text, sizeof(text), "%s %s %s%s%s", command_of(e), rx_event_name(e), g ? "token " : "",

@@ -568,6 +568,7 @@ static void begin(void)
     house_open();
     ng = wire_udp(MW, 0, EDGE, 2223);
     UNTIL(program_status_is(&pcscf, "pdp", "connected"), 15000);
+    UNTIL(program_status_is(&edge, "pdp", "connected"), 15000); /* its connection counts below */
     CU_ASSERT_FATAL(house_serves());
     level = house_level();
     node_level = node_files(&pdp);

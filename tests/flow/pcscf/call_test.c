@@ -148,6 +148,24 @@ static void core_invites(const char *call_id)
     world_run(50);
 }
 
+static void a_called_phone_that_refuses_leaves_nothing(void)
+{
+    struct addr from;
+    const char *m;
+
+    world_open(NULL);
+    phone_is_registered(&w.alice);
+    core_invites("m2");
+    m = peer_take(&w.alice.us, "INVITE", &from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    peer_answer(&w.alice.us, &from, m, "486 Busy Here", "t", "", NULL);
+    world_run(50);
+    CU_ASSERT_PTR_NOT_NULL(peer_take(&w.scscf, "SIP/2.0 486", NULL));
+    CU_ASSERT_EQUAL(w.deletes, 1); /* under a tag that the edge knows: see note_tag */
+    CU_ASSERT_EQUAL(w.strs, 1);
+    world_close();
+}
+
 static void a_phone_is_called(void)
 {
     char request[PEER_TEXT_MAX];
@@ -636,6 +654,7 @@ static void a_phone_that_deregisters_loses_its_call(void)
 
 TEST_MAIN(
     "flow/pcscf/call", {"a phone calls", a_phone_calls}, {"a phone is called", a_phone_is_called},
+    {"a called phone that refuses leaves nothing", a_called_phone_that_refuses_leaves_nothing},
     {"a cancelled call leaves nothing", a_cancelled_call_leaves_nothing},
     {"a busy callee leaves nothing", a_busy_callee_leaves_nothing},
     {"a PDP that refuses ends the call", a_pdp_that_refuses_ends_the_call},

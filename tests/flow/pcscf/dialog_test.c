@@ -310,5 +310,4 @@ TEST_MAIN("flow/pcscf/dialog",
           {"an answer that makes no dialog is no call", an_answer_that_makes_no_dialog_is_no_call},
           {"a phone that answers after the call leaves nothing",
            a_phone_that_answers_after_the_call_leaves_nothing},
-          {"a phone may not hang up before it answers",
-           a_phone_may_not_hang_up_before_it_answers}, )
+          {"a phone may not hang up before it answers", a_phone_may_not_hang_up_before_it_answers})

@@ -60,6 +60,22 @@ static void rewritten(struct buf *b, const char *sdp, size_t n, const char *ip)
     }
 }
 
+/* The tags that the edge was told of each call: it takes nothing under another. */
+static void note_tag(const char *text, const char *which, bool told)
+{
+    size_t n_call = 0, n_tag = 0;
+    const char *call = dict_value(text, "call-id", &n_call), *tag = dict_value(text, which, &n_tag);
+    char line[64];
+
+    CU_ASSERT_FATAL(call && tag);
+    snprintf(line, sizeof(line), "%.*s %.*s", (int)n_call, call, (int)n_tag, tag);
+    for (unsigned i = 0; i < ARRAY_LEN(w.tags); i++)
+        if (strcmp(w.tags[i], line) == 0)
+            return;
+    CU_ASSERT(told);
+    snprintf(w.tags[w.n_tags++ % ARRAY_LEN(w.tags)], sizeof(w.tags[0]), "%s", line);
+}
+
 static void on_ng(struct peer *p, const char *text, const struct addr *from, void *ctx)
 {
     static char room[8192], body[4096];
@@ -70,6 +86,9 @@ static void on_ng(struct peer *p, const char *text, const struct addr *from, voi
 
     (void)ctx;
     CU_ASSERT_PTR_NOT_NULL_FATAL(command);
+    note_tag(text, "from-tag", strncmp(command, "offer", n) == 0);
+    if (strncmp(command, "answer", n) == 0)
+        note_tag(text, "to-tag", true);
     w.offers += strncmp(command, "offer", n) == 0;
     w.answers += strncmp(command, "answer", n) == 0;
     w.authorizes += strncmp(command, "authorize", n) == 0;

@@ -41,6 +41,8 @@ struct world {
     bool edge_silent, edge_refuses, edge_ponders; /* ponders: no word to authorize */
     bool token_refused;                           /* by the edge */
     char edge_heard[4096];                        /* the last description */
+    char tags[256][64]; /* "CALL TAG": under which calls are known there */
+    unsigned n_tags;
     /* the PDP */
     struct diameter *af, *pdp;
     unsigned aars, preliminary, strs; /* preliminary ones are AARs, too */

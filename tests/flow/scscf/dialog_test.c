@@ -328,4 +328,4 @@ TEST_MAIN("flow/scscf/dialog",
           {"who answers after the call is hung up on", who_answers_after_the_call_is_hung_up_on},
           {"a phone does not ring for ever", a_phone_does_not_ring_for_ever},
           {"a phone may ring for ever where policy says so",
-           a_phone_may_ring_for_ever_where_policy_says_so}, )
+           a_phone_may_ring_for_ever_where_policy_says_so})
