@@ -170,9 +170,18 @@ void ops_request_forget(struct ops_request *rq)
     rq->answer = NULL;
 }
 
+/* Rows that are as many as may come say so: there may be more. */
+static json_t *limit_reached(const struct ops_request *rq, const json_t *result)
+{
+    bool full = rq->limit > 0 && json_is_array(result) && json_array_size(result) >= rq->limit;
+    return full ? json_integer((json_int_t)rq->limit) : NULL;
+}
+
 void ops_ok(struct ops_request *rq, json_t *result)
 {
-    json_t *line = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result) : NULL;
+    json_t *line = result ? json_pack("{s:b, s:o, s:o*}", "ok", 1, "result", result, "limit",
+                                      limit_reached(rq, result))
+                          : NULL;
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     json_decref(line);
     if (!text) {
@@ -265,7 +274,7 @@ static int misuse(struct ops_request *rq, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(error, sizeof(error), fmt, ap); /* cut when it is too long */
     va_end(ap);
-    buf_fmt(&b, "usage: %s ", rq->command->name);
+    buf_fmt(&b, "usage: %s%s", rq->command->name, rq->command->n_params ? " " : "");
     put_usage(&b, rq->command);
     usage[b.n] = '\0';
     ops_misuse(rq, usage, "%s", error);
@@ -388,6 +397,8 @@ int ops_arg_u64(struct ops_request *rq, const char *name, uint64_t max, uint64_t
     uint64_t value = fallback;
     if (text.p && span_u64(text, max, &value) < 0)
         return misuse(rq, "--%s must be a number of at most %llu", name, (unsigned long long)max);
+    if (strcmp(name, "limit") == 0)
+        rq->limit = value;
     *ret_value = value;
     return 0;
 }
@@ -403,15 +414,37 @@ static void refuse_line(void (*answer)(void *ctx, struct span line), void *ctx, 
     answer(ctx, buf_span(&b));
 }
 
-static void refuse_unknown(void (*answer)(void *ctx, struct span line), void *ctx,
-                           const json_t *line)
+/* "cdr list, cdr export": the commands of two words that begin with this one. */
+static void put_completions(const struct ops *o, struct span first, struct buf *b)
+{
+    size_t before = b->n;
+    for (const struct ops_table *t = o->tables; t; t = t->next) {
+        for (size_t i = 0; i < t->n; i++) {
+            struct span rest = span_str(t->commands[i].name), word = span_cut(&rest, ' ');
+            if (rest.n > 0 && span_eq(word, first))
+                buf_fmt(b, "%s%s", b->n > before ? ", " : "", t->commands[i].name);
+        }
+    }
+}
+
+static void refuse_unknown(const struct ops *o, void (*answer)(void *ctx, struct span line),
+                           void *ctx, const json_t *line)
 {
     const char *first = json_string_value(json_object_get(line, "command"));
     const char *second = json_string_value(json_array_get(json_object_get(line, "words"), 0));
-    char error[200];
-    (void)snprintf(error, sizeof(error), "there is no command '%.80s%s%.80s'", first ? first : "",
-                   second ? " " : "", second ? second : "");
-    refuse_line(answer, ctx, error, "'commands' lists what can be asked", true);
+    char error[200], remedy[USAGE_MAX];
+    struct buf b = {remedy, 0, sizeof(remedy) - 1, false};
+    buf_puts(&b, "choose of: ");
+    size_t before = b.n;
+    put_completions(o, span_str(first ? first : ""), &b);
+    remedy[b.n] = '\0';
+    bool half = b.n > before;
+    if (half && !second)
+        (void)snprintf(error, sizeof(error), "'%.80s' is half a command", first);
+    else
+        (void)snprintf(error, sizeof(error), "there is no command '%.80s%s%.80s'",
+                       first ? first : "", second ? " " : "", second ? second : "");
+    refuse_line(answer, ctx, error, half ? remedy : "'commands' lists what can be asked", true);
 }
 
 /* "subscriber" + words ["add", ...] is "subscriber add" when there is such a command. */
@@ -452,7 +485,7 @@ struct ops_request *ops_run(struct ops *o, struct span text,
         if (command)
             refuse_line(answer, ctx, "memory is out", "try again", false);
         else
-            refuse_unknown(answer, ctx, line);
+            refuse_unknown(o, answer, ctx, line);
         json_decref(line);
         return NULL;
     }

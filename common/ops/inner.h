@@ -27,7 +27,8 @@ struct ops_request {
     json_t *args;                                /* name -> array of strings */
     void (*answer)(void *ctx, struct span line); /* NULL: nobody listens any more */
     void *ctx;
-    bool *ended; /* set when it is answered while ops_run is still at it */
+    uint64_t limit; /* that applies to the rows; 0: none */
+    bool *ended;    /* set when it is answered while ops_run is still at it */
 };
 
 /* Runs a line; NULL when it was answered at once, else the request, whose answer the caller may

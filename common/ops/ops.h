@@ -6,8 +6,9 @@
  * Threads   ops: the loop's; http: a thread of its own that reads only metrics and a heartbeat.
  * In, out   one JSON object a line each way (ARCHITECTURE.md, "Control socket"):
  *           {"command": "subscriber", "words": ["add"], "arguments": {"impi": "...", "impu": [...]}}
- *           -> {"ok": true, "result": ...} or {"ok": false, "error": "...", "remedy": "..."}, with
- *           "wrong_use": true when it could never be answered.
+ *           -> {"ok": true, "result": ...}, with "limit": N when the rows are as many as may come,
+ *           or {"ok": false, "error": "...", "remedy": "..."}, with "wrong_use": true when it could
+ *           never be answered.
  * Errors    negative errno at start; to clients as {"ok": false}.
  * Never     blocks the loop; a slow client is cut off.
  * Tests     tests/unit/common/ops. */
@@ -61,7 +62,7 @@ size_t ops_arg_count(const struct ops_request *rq, const char *name);
 struct span ops_arg_at(const struct ops_request *rq, const char *name, size_t i);
 bool ops_flag(const struct ops_request *rq, const char *name);
 /* A whole number within [0, max], or fallback when not given. On -EINVAL the request has been
- * answered: return. */
+ * answered: return. What is called "limit" bounds the rows: ops_ok says when it was reached. */
 int ops_arg_u64(struct ops_request *rq, const char *name, uint64_t max, uint64_t fallback,
                 uint64_t *ret_value);
 

@@ -89,6 +89,21 @@ alice=(--impi alice@$realm --password pw)
 holds "help is help" asked 0 "imsctl: asks*--media audio,video,text,other*Exit status:*" -h
 holds "an unknown command is named, once" asked 2 "imsctl: there is no command 'frob'
     'commands' lists what can be asked" frob
+holds "an unknown command has no answer in JSON" asked 2 "imsctl: there is no command 'frob'
+    'commands' lists what can be asked" --json frob
+holds "those that have a command answer it" asked 0 "-- pdp
+peer *" peers
+holds "and they alone in JSON" asked 0 "{
+  \"pdp\": \\[*\\]
+}" --json peers
+holds "half a command is told what follows" asked 2 "imsctl: 'cdr' is half a command
+    choose of: cdr list, cdr export" cdr
+holds "the same of all is said once" asked 2 "imsctl: 'log' is half a command
+    choose of: log level" log
+holds "a role that is none is wrong use" asked 2 "imsctl: there is no role 'foo'
+    choose of: pcscf, scscf, pdp, edge" --role foo status
+holds "where nobody runs is named" asked 3 "imsctl: no program runs here: there is no socket in $here/conf
+    *" --run-dir "$here/conf" status
 holds "what is missing is wrong use" asked 2 "imsctl: --impu is missing
     usage: subscriber add --impi VALUE *" subscriber add "${alice[@]}"
 holds "so is what is not known" asked 2 "imsctl: calls has no argument 'frob'*" calls --frob
@@ -121,6 +136,9 @@ phone() {
     logged "$1" registered
 }
 imsctl subscriber add --impi bob@$realm --password pw --impu sip:bob@$realm >/dev/null
+holds "a list that may go on says so" asked 0 "*
+1 rows; --after goes on behind the last" subscriber list --limit 1
+holds "a list that ends does not" asked 0 "!(* rows; *)" subscriber list --limit 3
 holds "alice registers" phone alice 101
 holds "bob registers" phone bob 102
 echo "call tel:+15550002" >alice.in

@@ -36,6 +36,14 @@ int imsctl_options_parse(int argc, char **argv, struct imsctl_options *ret_optio
 /* The program that answers a command: "pcscf"; NULL = any that runs. */
 const char *imsctl_role_of(const char *command);
 
+/* The four programs there are. */
+enum { IMSCTL_ROLES = 4 };
+extern const char *const imsctl_roles[IMSCTL_ROLES];
+bool imsctl_is_role(const char *name);
+
+/* The row of the command these n words begin with, two words before one, in a program's answer to
+ * "commands"; NULL: it has none. */
+const json_t *imsctl_row_of(const json_t *commands, char *const *rest, int n);
 /* {"command", "words", "arguments"} from words and options; `commands` is the program's answer to
  * "commands" (may be NULL) and tells which options have no value. "@FILE" stands for the content of
  * a file. NULL with the "@FILE" that cannot be read and errno in *ret_wrong, NULL there when memory
@@ -50,6 +58,9 @@ json_t *imsctl_ask(int fd, const json_t *request);
 /* A result for people: table, key and value, ladder, text. terminal: control characters are
  * replaced in text, too. */
 void imsctl_show(FILE *out, const json_t *result, bool terminal);
+/* "1000 rows; --limit shows more" when an answer has as many rows as could come; row: of the command,
+ * may be NULL. */
+void imsctl_show_limit(FILE *out, const json_t *answer, const json_t *row);
 /* {parties, events}: one column a party. */
 void imsctl_show_ladder(FILE *out, const json_t *ladder, unsigned width);
 

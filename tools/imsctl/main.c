@@ -11,10 +11,15 @@ static const char help[] =
     "usage: imsctl [--socket PATH | --role NAME | --run-dir DIR] [--json] COMMAND [WORD...] "
     "[--NAME VALUE...]\n\n"
     "  imsctl status                      how the programs are doing, and which do not run\n"
-    "  imsctl registrations               phones registered at the P-CSCF\n"
-    "  imsctl calls                       calls at the S-CSCF\n"
-    "  imsctl tokens                      authorization tokens of the PDP\n"
-    "  imsctl gates                       gates of the media edge\n"
+    "  imsctl registrations [--limit N]   phones registered at the P-CSCF\n"
+    "  imsctl legs [--limit N]            the phones' sides of calls at the P-CSCF\n"
+    "  imsctl calls [--limit N]           calls at the S-CSCF\n"
+    "  imsctl tokens [--subscriber IDENTITY] [--limit N]\n"
+    "                                     authorization tokens of the PDP\n"
+    "  imsctl token show|revoke NAME      one token with its flows; end its session's media now\n"
+    "  imsctl policy                      the PDP's rules in force\n"
+    "  imsctl peers                       Diameter peers of the PDP\n"
+    "  imsctl gates [CALL]                gates of the media edge\n"
     "  imsctl subscriber add --impi NAME --impu URI [--impu URI ...]\n"
     "                        (--k HEX (--opc HEX | --op HEX) | --password TEXT)\n"
     "                        [--media audio,video,text,other] [--barred out,in] ...\n"
@@ -25,6 +30,10 @@ static const char help[] =
     "  imsctl cdr export [--format csv|json] [--after NUMBER] [--icid ICID] [--limit N]\n"
     "                                     all of them, oldest first; json: one object a line\n"
     "  imsctl ladder [NAME] [--messages]  a call, message by message\n"
+    "  imsctl log level [LEVEL]           how much the programs log, or with --role NAME one of "
+    "them\n"
+    "  imsctl selftest                    what the start-up self-tests found\n"
+    "  imsctl metrics                     all metrics, as Prometheus reads them\n"
     "  imsctl --role NAME commands        everything that program can be asked, and what each\n"
     "                                     option takes\n\n"
     "--json gives the answer as JSON, for programs; -h, --help, --version.\n"
@@ -39,6 +48,8 @@ struct question {
     bool several;
     bool records;    /* cdr export: the answer is a text already, in the format asked for */
     json_t *refusal; /* the last one; that several programs say the same is said once */
+    bool known;      /* one of several programs has this command */
+    json_t *unknown; /* what one said that has not */
 };
 
 static void tell(const char *error, const char *remedy)
@@ -88,6 +99,14 @@ static void show(struct question *q, const char *role, json_t *result)
             (void)printf("-- %s\n", role);
         imsctl_show(stdout, result, isatty(STDOUT_FILENO));
     }
+}
+
+/* On stderr: tables go through pipes. */
+static void show_limit(const struct question *q, const json_t *answer, const json_t *commands)
+{
+    (void)fflush(stdout); /* first the table */
+    if (!q->o->json)
+        imsctl_show_limit(stderr, answer, imsctl_row_of(commands, q->o->rest, q->o->n_rest));
 }
 
 static void refused(struct question *q, json_t *answer)
@@ -166,15 +185,21 @@ static void ask(struct question *q, const char *role, const char *path)
     const char *wrong;
     json_t *request = request_of(q, commands, &wrong);
     json_t *answer = request ? imsctl_ask(fd, request) : NULL;
+    bool known = !commands || imsctl_row_of(commands, q->o->rest, q->o->n_rest);
+    q->known = q->known || known;
     if (!request) {
         unreadable(wrong);
         q->status = IMSCTL_USAGE;
     } else if (!answer) {
         silent(q, role, path);
+    } else if (q->several && !known) {
+        json_decref(q->unknown);
+        q->unknown = json_incref(answer);
     } else if (json_is_true(json_object_get(answer, "ok"))) {
         if (!q->o->socket && strcmp(role, "pcscf") == 0 && strcmp(q->o->rest[0], "ladder") == 0)
             add_pdp(q, json_object_get(answer, "result"));
         show(q, role, json_object_get(answer, "result"));
+        show_limit(q, answer, commands);
     } else {
         refused(q, answer);
     }
@@ -193,18 +218,34 @@ static int is_socket_name(const struct dirent *entry)
 /* All four make a network, here or on other machines; whoever asks how it is doing wants to know. */
 static void tell_absent(struct question *q)
 {
-    static const char *const roles[] = {"pcscf", "scscf", "pdp", "edge"};
     char path[512];
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s.sock", q->o->run_dir, roles[i]);
+    for (size_t i = 0; i < IMSCTL_ROLES; i++) {
+        const char *role = imsctl_roles[i];
+        (void)snprintf(path, sizeof(path), "%s/%s.sock", q->o->run_dir, role);
         if (access(path, F_OK) == 0)
             continue;
         if (q->o->json)
-            (void)json_object_set_new(q->results, roles[i], json_null());
+            (void)json_object_set_new(q->results, role, json_null());
         else
-            (void)printf("-- %s\nnot running: there is no %s\n", roles[i], path);
+            (void)printf("-- %s\nnot running: there is no %s\n", role, path);
         q->status = IMSCTL_NOBODY;
     }
+}
+
+static int nobody_in(const char *run_dir)
+{
+    char error[512];
+    (void)snprintf(error, sizeof(error), "no program runs here: there is no socket in %s", run_dir);
+    tell(error, "--run-dir DIR or --socket PATH says where to look");
+    return IMSCTL_NOBODY;
+}
+
+/* A command none has is wrong use, unless one that has it may be silent. */
+static void tell_unknown(struct question *q)
+{
+    int before = q->status;
+    refused(q, q->unknown);
+    q->status = before ? before : q->status;
 }
 
 static int ask_all(struct question *q)
@@ -214,8 +255,6 @@ static int ask_all(struct question *q)
     int n = scandir(q->o->run_dir, &names, is_socket_name, alphasort);
     if (n < 0)
         return nobody(q->o->run_dir);
-    if (n == 0)
-        tell("no program runs here", "--run-dir DIR or --socket PATH says where to look");
     q->several = true;
     q->results = json_object();
     for (int i = 0; i < n; i++) {
@@ -226,14 +265,19 @@ static int ask_all(struct question *q)
         free(names[i]);
     }
     free(names);
-    if (n > 0 && strcmp(q->o->rest[0], "status") == 0)
+    if (n == 0)
+        q->status = nobody_in(q->o->run_dir);
+    else if (strcmp(q->o->rest[0], "status") == 0)
         tell_absent(q);
-    if (q->o->json) {
+    if (q->unknown && !q->known)
+        tell_unknown(q);
+    if (q->o->json && json_object_size(q->results) > 0) {
         (void)json_dumpf(q->results, stdout, JSON_INDENT(2));
         (void)fputc('\n', stdout);
     }
     json_decref(q->results);
-    return n == 0 ? IMSCTL_NOBODY : q->status;
+    json_decref(q->unknown);
+    return q->status;
 }
 
 static int run(const struct imsctl_options *o)
@@ -241,6 +285,11 @@ static int run(const struct imsctl_options *o)
     struct question q = {.o = o};
     char path[512];
     const char *role = o->role ? o->role : imsctl_role_of(o->rest[0]);
+    if (o->role && !imsctl_is_role(o->role)) {
+        (void)snprintf(path, sizeof(path), "there is no role '%.64s'", o->role);
+        tell(path, "choose of: pcscf, scscf, pdp, edge");
+        return IMSCTL_USAGE;
+    }
     if (!o->socket && !role) {
         q.status = ask_all(&q);
     } else {

@@ -23,6 +23,16 @@ const char *imsctl_role_of(const char *command)
     return NULL;
 }
 
+const char *const imsctl_roles[IMSCTL_ROLES] = {"pcscf", "scscf", "pdp", "edge"};
+
+bool imsctl_is_role(const char *name)
+{
+    for (size_t i = 0; i < IMSCTL_ROLES; i++)
+        if (strcmp(imsctl_roles[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* Takes an option of imsctl itself. 1 = taken, 0 = not ours, -EINVAL = its value is missing. */
 static int take_own(struct imsctl_options *o, char **argv, int argc, int *at)
 {
@@ -75,9 +85,9 @@ int imsctl_options_parse(int argc, char **argv, struct imsctl_options *ret_optio
     return 0;
 }
 
-/* The row of the command these words name, two words before one. */
-static const json_t *row_of(const json_t *commands, const char *first, const char *second)
+const json_t *imsctl_row_of(const json_t *commands, char *const *rest, int n)
 {
+    const char *first = rest[0], *second = n > 1 ? rest[1] : NULL;
     const json_t *row, *found = NULL;
     size_t i;
     char two[128];
@@ -156,7 +166,7 @@ static int add_value(json_t *arguments, struct span name, const char *text, cons
 
 json_t *imsctl_request(char *const *rest, int n, const json_t *commands, const char **ret_wrong)
 {
-    const json_t *row = row_of(commands, rest[0], n > 1 ? rest[1] : NULL);
+    const json_t *row = imsctl_row_of(commands, rest, n);
     json_t *words = json_array(), *arguments = json_object();
     int rc = 0;
     *ret_wrong = NULL;

@@ -255,3 +255,12 @@ void imsctl_show(FILE *out, const json_t *result, bool terminal)
         (void)fputc('\n', out);
     }
 }
+
+void imsctl_show_limit(FILE *out, const json_t *answer, const json_t *row)
+{
+    bool pages = json_object_get(json_object_get(row, "parameters"), "after") != NULL;
+    if (!json_object_get(answer, "limit"))
+        return;
+    (void)fprintf(out, "%zu rows; %s\n", json_array_size(json_object_get(answer, "result")),
+                  pages ? "--after goes on behind the last" : "--limit shows more");
+}

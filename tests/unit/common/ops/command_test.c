@@ -45,17 +45,33 @@ static void run_nothing(struct ops_request *rq, void *ctx)
     ops_ok(rq, NULL);
 }
 
+/* Three rows at most, of as many as there are. */
+static void run_list(struct ops_request *rq, void *ctx)
+{
+    uint64_t limit = 0;
+    json_t *rows = json_array();
+    (void)ctx;
+    if (ops_arg_u64(rq, "limit", 10, 2, &limit) == 0) {
+        for (uint64_t i = 0; i < limit && i < 3; i++)
+            (void)json_array_append_new(rows, json_integer((json_int_t)i));
+        ops_ok(rq, json_incref(rows));
+    }
+    json_decref(rows);
+}
+
 static const struct ops_param add_params[] = {{"impi", "Private identity", OPS_REQUIRED},
                                               {"impu", "Public identity", OPS_REQUIRED | OPS_MANY},
                                               {"limit", "A number", 0},
                                               {"sip", "By digest", OPS_FLAG},
                                               {"home-domain", "A name", 0}};
 static const struct ops_param ladder_params[] = {{"call", "ICID", OPS_WORD}};
+static const struct ops_param list_params[] = {{"limit", "A number", 0}};
 static const struct ops_command commands[] = {
     {"subscriber add", "Adds", add_params, ARRAY_LEN(add_params), run_add},
     {"ladder", "Shows a call", ladder_params, ARRAY_LEN(ladder_params), run_ladder},
     {"later", "Answers later", NULL, 0, run_later},
     {"nothing", "Runs out of memory", NULL, 0, run_nothing},
+    {"subscriber list", "Lists", list_params, ARRAY_LEN(list_params), run_list},
 };
 
 static void take_answer(void *ctx, struct span line)
@@ -120,8 +136,8 @@ static void lines_are_answered_as_the_table_says(void)
         {"{\"command\":\"ladder\"}",
          "{\"ok\":false,\"error\":\"no call ''\",\"remedy\":\"take another\"}", false},
         {"{\"command\":\"subscriber\",\"words\":[\"ad\"]}",
-         "{\"ok\":false,\"error\":\"there is no command 'subscriber ad'\",\"remedy\":\"'commands' "
-         "lists what can be asked\",\"wrong_use\":true}",
+         "{\"ok\":false,\"error\":\"there is no command 'subscriber ad'\",\"remedy\":\"choose of: "
+         "subscriber add, subscriber list\",\"wrong_use\":true}",
          false},
         {"{\"command\":7}",
          "{\"ok\":false,\"error\":\"there is no command ''\",\"remedy\":\"'commands' lists what "
@@ -156,6 +172,44 @@ static void lines_are_answered_as_the_table_says(void)
         ASSERT_SPAN_EQ(span_str(b.answer), want);
     }
     down(&b);
+}
+
+static void assert_answer(const char *line, const char *want)
+{
+    struct bench b;
+    up(&b);
+    ops_execute(b.ops, span_str(line), take_answer, &b);
+    ASSERT_SPAN_EQ(span_str(b.answer), want);
+    down(&b);
+}
+
+static void half_a_command_is_told_what_follows(void)
+{
+    assert_answer("{\"command\":\"subscriber\"}",
+                  "{\"ok\":false,\"error\":\"'subscriber' is half a command\",\"remedy\":"
+                  "\"choose of: subscriber add, subscriber list\",\"wrong_use\":true}");
+    assert_answer("{\"command\":\"sub\"}",
+                  "{\"ok\":false,\"error\":\"there is no command 'sub'\",\"remedy\":"
+                  "\"'commands' lists what can be asked\",\"wrong_use\":true}");
+}
+
+static void the_use_of_a_command_without_arguments_is_its_name(void)
+{
+    assert_answer("{\"command\":\"later\",\"words\":[\"x\"]}",
+                  "{\"ok\":false,\"error\":\"'x' is too much\",\"remedy\":\"usage: later\","
+                  "\"wrong_use\":true}");
+}
+
+static void as_many_rows_as_the_limit_say_so(void)
+{
+    assert_answer("{\"command\":\"subscriber list\"}",
+                  "{\"ok\":true,\"result\":[0,1],\"limit\":2}");
+    assert_answer("{\"command\":\"subscriber list\",\"arguments\":{\"limit\":3}}",
+                  "{\"ok\":true,\"result\":[0,1,2],\"limit\":3}");
+    assert_answer("{\"command\":\"subscriber list\",\"arguments\":{\"limit\":4}}",
+                  "{\"ok\":true,\"result\":[0,1,2]}");
+    assert_answer("{\"command\":\"subscriber list\",\"arguments\":{\"limit\":0}}",
+                  "{\"ok\":true,\"result\":[]}");
 }
 
 static void commands_lists_all(void)
@@ -198,6 +252,10 @@ static void an_answer_after_the_end_goes_nowhere(void)
 
 TEST_MAIN("common/ops/command",
           {"lines are answered as the table says", lines_are_answered_as_the_table_says},
+          {"half a command is told what follows", half_a_command_is_told_what_follows},
+          {"the use of a command without arguments is its name",
+           the_use_of_a_command_without_arguments_is_its_name},
+          {"as many rows as the limit say so", as_many_rows_as_the_limit_say_so},
           {"commands lists all", commands_lists_all},
           {"an answer may come later", an_answer_may_come_later},
           {"an answer after the end goes nowhere", an_answer_after_the_end_goes_nowhere})

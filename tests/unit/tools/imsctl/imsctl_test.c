@@ -216,6 +216,65 @@ static void each_command_knows_its_program(void)
     CU_ASSERT_PTR_NULL(imsctl_role_of("status"));
 }
 
+static void four_roles_there_are(void)
+{
+    CU_ASSERT(imsctl_is_role("pcscf"));
+    CU_ASSERT(imsctl_is_role("scscf"));
+    CU_ASSERT(imsctl_is_role("pdp"));
+    CU_ASSERT(imsctl_is_role("edge"));
+    CU_ASSERT_FALSE(imsctl_is_role("foo"));
+    CU_ASSERT_FALSE(imsctl_is_role(""));
+}
+
+static void assert_row(const json_t *commands, const char *first, const char *second,
+                       const char *want)
+{
+    char a[32], b[32], *words[] = {a, b};
+    (void)snprintf(a, sizeof(a), "%s", first);
+    (void)snprintf(b, sizeof(b), "%s", second ? second : "");
+    const json_t *row = imsctl_row_of(commands, words, second ? 2 : 1);
+    const char *name = json_string_value(json_object_get(row, "command"));
+    CU_ASSERT_STRING_EQUAL(name ? name : "none", want);
+}
+
+static void what_a_program_has_is_known_by_its_commands(void)
+{
+    json_t *commands =
+        json_loads("[{\"command\":\"status\"},{\"command\":\"log level\"}]", 0, NULL);
+    assert_row(commands, "status", NULL, "status");
+    assert_row(commands, "log", "level", "log level");
+    assert_row(commands, "status", "x", "status");
+    assert_row(commands, "log", NULL, "none");
+    assert_row(commands, "log", "info", "none");
+    assert_row(commands, "peers", NULL, "none");
+    assert_row(NULL, "status", NULL, "none");
+    json_decref(commands);
+}
+
+static void assert_limit(const char *answer, const char *row, const char *want)
+{
+    char *text = NULL;
+    size_t n = 0;
+    json_t *value = json_loads(answer, 0, NULL), *about = json_loads(row, 0, NULL);
+    FILE *out = open_memstream(&text, &n);
+    imsctl_show_limit(out, value, about);
+    (void)fclose(out);
+    ASSERT_SPAN_EQ(span_of(text, n), want);
+    free(text);
+    json_decref(value);
+    json_decref(about);
+}
+
+static void that_there_may_be_more_rows_is_said(void)
+{
+    assert_limit("{\"result\":[1,2],\"limit\":2}", "{\"parameters\":{\"limit\":\"\"}}",
+                 "2 rows; --limit shows more\n");
+    assert_limit("{\"result\":[1,2],\"limit\":2}",
+                 "{\"parameters\":{\"after\":\"\",\"limit\":\"\"}}",
+                 "2 rows; --after goes on behind the last\n");
+    assert_limit("{\"result\":[1,2]}", "{\"parameters\":{\"limit\":\"\"}}", "");
+}
+
 TEST_MAIN("tools/imsctl", {"arrays of objects are tables", arrays_of_objects_are_tables},
           {"objects are keys and values", objects_are_keys_and_values},
           {"nothing of others controls the terminal", nothing_of_others_controls_the_terminal},
@@ -227,4 +286,8 @@ TEST_MAIN("tools/imsctl", {"arrays of objects are tables", arrays_of_objects_are
           {"words and options become a request", words_and_options_become_a_request},
           {"a value may come from a file", a_value_may_come_from_a_file},
           {"commands are shown as they are typed", commands_are_shown_as_they_are_typed},
-          {"each command knows its program", each_command_knows_its_program})
+          {"each command knows its program", each_command_knows_its_program},
+          {"four roles there are", four_roles_there_are},
+          {"what a program has is known by its commands",
+           what_a_program_has_is_known_by_its_commands},
+          {"that there may be more rows is said", that_there_may_be_more_rows_is_said})
