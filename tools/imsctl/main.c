@@ -36,6 +36,7 @@ static const char help[] =
     "  imsctl metrics                     all metrics, as Prometheus reads them\n"
     "  imsctl --role NAME commands        everything that program can be asked, and what each\n"
     "                                     option takes\n\n"
+    "Without --limit a list that takes it ends at 1000 rows, subscribers at 500, cdr list at 20.\n"
     "--json gives the answer as JSON, for programs; -h, --help, --version.\n"
     "A value @FILE is the content of the file: keys need not stand on the command line.\n"
     "The control sockets are in /run/portcullis, $PORTCULLIS_RUN or --run-dir.\n"
