@@ -93,10 +93,17 @@ int sip_dialogs_new(struct loop *l, const struct rnd *rnd,
     return 0;
 }
 
+static void change(struct sip_dialog *d, enum sip_dialog_state to)
+{
+    d->ds->n_early -= d->state == SIP_DIALOG_EARLY && to != SIP_DIALOG_EARLY;
+    d->state = to;
+}
+
 static void dialog_free(struct sip_dialog *d)
 {
     struct sip_dialogs *ds = d->ds;
 
+    change(d, SIP_DIALOG_TERMINATED);
     loop_timer_stop(ds->loop, &d->timer);
     map_del(&ds->map, &d->node);
     pool_del(&ds->handles, d->handle);
@@ -140,7 +147,7 @@ static void on_timer(struct loop_timer *timer, void *ctx)
     struct sip_dialogs *ds = d->ds;
 
     (void)timer;
-    d->state = SIP_DIALOG_TERMINATED;
+    change(d, SIP_DIALOG_TERMINATED);
     if (ds->ops.on_end)
         ds->ops.on_end(d, ds->ctx);
     dialog_free(d);
@@ -152,7 +159,7 @@ void sip_dialog_terminate(struct sip_dialog *d)
 
     if (d->state == SIP_DIALOG_TERMINATED)
         return;
-    d->state = SIP_DIALOG_TERMINATED;
+    change(d, SIP_DIALOG_TERMINATED);
     loop_timer_start(d->ds->loop, &d->timer, linger);
 }
 
@@ -233,6 +240,7 @@ static int dialog_new(struct sip_dialogs *ds, const struct key *k, const struct 
         free(d);
         return rc;
     }
+    ds->n_early++;
     *ret_dialog = d;
     return 0;
 }
@@ -311,7 +319,7 @@ static int set_callee_routes(struct sip_dialog *d, const struct sip_msg *request
 
 static void confirm(struct sip_dialog *d)
 {
-    d->state = SIP_DIALOG_CONFIRMED;
+    change(d, SIP_DIALOG_CONFIRMED);
     loop_timer_stop(d->ds->loop, &d->timer);
 }
 
@@ -334,7 +342,7 @@ int sip_dialog_open(struct sip_dialogs *ds, enum sip_leg leg, const struct sip_m
         return -EINVAL;
     d = find(ds, &k);
     if (!d) {
-        if (response->status < 200 && ds->map.count >= ds->o.limit / 2)
+        if (response->status < 200 && ds->n_early >= ds->o.limit / 2)
             return -ENOSPC;
         rc = dialog_new(ds, &k, request, response, &d);
         if (rc < 0)

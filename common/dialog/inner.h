@@ -15,6 +15,7 @@ struct sip_dialogs {
     void *ctx;
     struct map map;
     struct pool handles;
+    size_t n_early;
     struct list sendings; /* requests whose next hop is being looked up */
 };
 

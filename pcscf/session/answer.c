@@ -225,8 +225,10 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         return SIP_ANSWER_PASS;
     if (h->method == SIP_INVITE || h->method == SIP_UPDATE)
         d = note_dialog(h, a);
-    if (h->initial && a->status >= 200 && !d && !h->leg->confirmed) {
-        refuse(h, a, 500, NULL); /* nobody could end it */
+    if (h->initial && a->status >= 200 && !d) { /* nobody could end it */
+        if (h->leg->confirmed)
+            return SIP_ANSWER_DROP; /* unacknowledged, this callee ends it (RFC 3261 13.3.1.4) */
+        refuse(h, a, 500, NULL);
         return SIP_ANSWER_PASS;
     }
     if (h->leg->media_ended) {
@@ -242,7 +244,10 @@ static enum sip_answer_verdict on_answer(struct sip_answer *a, void *ctx)
         message_drop_body(a->edit);
         break;
     case SIP_BODY_UNREADABLE:
-        refuse(h, a, 488, "Unreadable Session Description"); /* nor be authorized */
+        if (is_too_late(h, d))
+            message_drop_body(a->edit);
+        else
+            refuse(h, a, 488, "Unreadable Session Description"); /* nor be authorized */
         break;
     case SIP_BODY_NONE:
         break;

@@ -703,6 +703,26 @@ static void a_description_nobody_can_read_is_not_passed_on(void)
     closed();
 }
 
+static void a_late_answer_nobody_can_read_changes_nothing(void)
+{
+    two_callees_ring();
+    core_answers(invite, "200 OK", "t", CONTACT, BOB("1", "sendrecv"));
+    keep(request, &w.alice.us, "SIP/2.0 200");
+    alice_says("ACK", 1, "t", "", "");
+    keep(request, &w.scscf, "ACK");
+    core_answers(invite, "200 OK", "v", CONTACT "Content-Type: multipart/mixed\n", "--x\n");
+    keep(request, &w.alice.us, "SIP/2.0 200");
+    CU_ASSERT_STRING_EQUAL(peer_body(request), "");
+    CU_ASSERT_PTR_NULL(peer_take(&w.scscf, "BYE", NULL));
+    alice_says("BYE", 2, "v", "", "");
+    keep(request, &w.scscf, "BYE");
+    core_answers(request, "200 OK", "v", "", NULL);
+    keep(request, &w.alice.us, "SIP/2.0 200");
+    CU_ASSERT_TRUE(gates_are_up());
+    CU_ASSERT_EQUAL(w.deletes, 0);
+    alice_hangs_up(2, "t");
+}
+
 static void an_answer_nobody_can_read_ends_the_call(void)
 {
     opened();
@@ -762,4 +782,6 @@ TEST_MAIN(
      a_description_in_a_multipart_body_is_anchored},
     {"a description nobody can read is not passed on",
      a_description_nobody_can_read_is_not_passed_on},
-    {"an answer nobody can read ends the call", an_answer_nobody_can_read_ends_the_call})
+    {"an answer nobody can read ends the call", an_answer_nobody_can_read_ends_the_call},
+    {"a late answer nobody can read changes nothing",
+     a_late_answer_nobody_can_read_changes_nothing})

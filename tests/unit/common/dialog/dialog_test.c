@@ -323,6 +323,13 @@ static void phones_that_ring_leave_room_for_those_that_answer(void)
     ring(200, "1", 0);
     ring(200, "5", -ENOSPC);
     end();
+    /* And those that have answered leave them theirs. */
+    begin_with(&o);
+    ring(200, "1", 0);
+    ring(200, "2", 0);
+    ring(180, "3", 0);
+    ring(180, "4", 0);
+    end();
 }
 
 static void what_makes_no_dialog_is_refused_and_the_table_is_bounded(void)
