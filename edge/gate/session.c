@@ -297,7 +297,7 @@ void gate_on_request(void *ctx, struct handle request, const struct diameter_req
     struct gate *gate = node ? CONTAINER_OF(node, struct gate, node) : NULL;
 
     if (rq->kind != DIAMETER_AS && rq->kind != DIAMETER_RA)
-        ans.result = DIAMETER_UNABLE_TO_COMPLY;
+        ans.result = DIAMETER_COMMAND_UNSUPPORTED;
     /* Only the PDP that serves the session may end it. */
     else if (!gate || (gate->pdp[0] && !span_eq_nocase(span_str(gate->pdp), rq->origin_host)))
         ans.result = DIAMETER_UNKNOWN_SESSION_ID;

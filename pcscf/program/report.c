@@ -229,9 +229,10 @@ void report_false_answer(const struct sip_flow *from, void *ctx)
     OBS_LOG(daemon_log(p->daemon), OBS_WARN, "sip.false_answer", OBS_ADDR("from", &from->remote),
             OBS_TEXT("at", sip_endpoint_name(from->endpoint)),
             OBS_TEXT("why", "it answers what others were asked"),
-            OBS_TEXT("remedy", is_of_core(from)
-                                   ? "if it is the core's, too, add the address to mw.allow"
-                                   : "none: it was dropped"));
+            OBS_TEXT("remedy",
+                     is_of_core(from)
+                         ? "if it is the core's, too, name all networks of the core in mw.allow"
+                         : "none: it was dropped"));
 }
 
 /* ---- the recorder -------------------------------------------------------------------------------- */

@@ -161,9 +161,10 @@ void scscf_report_false_answer(void *ctx, const struct sip_flow *from)
 {
     struct scscf_program *p = ctx;
 
-    OBS_LOG(p->log, OBS_WARN, "sip.false_answer", OBS_ADDR("from", &from->remote),
-            OBS_TEXT("why", "it answers what others were asked"),
-            OBS_TEXT("remedy", "if it is the core's, too, add the address to mw.allow"));
+    OBS_LOG(
+        p->log, OBS_WARN, "sip.false_answer", OBS_ADDR("from", &from->remote),
+        OBS_TEXT("why", "it answers what others were asked"),
+        OBS_TEXT("remedy", "if it is the core's, too, name all networks of the core in mw.allow"));
 }
 
 void scscf_report_disk(void *ctx, const struct charging_alarm *alarm)

@@ -423,6 +423,8 @@ static void aborted(void)
     raise_all();
     pdp_asks(DIAMETER_AS, pdp, "pdp.example;1;2;other");
     CU_ASSERT_EQUAL(result, DIAMETER_UNKNOWN_SESSION_ID);
+    pdp_asks(DIAMETER_ST, pdp, at_pdp.session);
+    CU_ASSERT_EQUAL(result, DIAMETER_COMMAND_UNSUPPORTED);
     pdp_asks(DIAMETER_AS, stranger, at_pdp.session);
     CU_ASSERT_EQUAL(result, DIAMETER_UNKNOWN_SESSION_ID);
     CU_ASSERT_TRUE(up(0) && up(1));

@@ -222,9 +222,10 @@ static void an_answer_of_others_than_were_asked_is_told(void)
                               "others were asked\" remedy=\"none: it was dropped\"\n"));
     from.endpoint = endpoint("mw", 7001);
     report_false_answer(&from, &p);
-    CU_ASSERT(house_logged_is("warn sip.false_answer from=192.0.2.66:9 at=mw why=\"it answers what "
-                              "others were asked\" remedy=\"if it is the core's, too, add the "
-                              "address to mw.allow\"\n"));
+    CU_ASSERT(house_logged_is(
+        "warn sip.false_answer from=192.0.2.66:9 at=mw why=\"it answers what "
+        "others were asked\" remedy=\"if it is the core's, too, name all networks of the "
+        "core in mw.allow\"\n"));
     world_close();
 }
 

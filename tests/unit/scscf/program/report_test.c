@@ -126,7 +126,7 @@ static void an_answer_of_others_than_were_asked_is_told(void)
     scscf_report_false_answer(&p, &from);
     CU_ASSERT(house_logged_is(
         "warn sip.false_answer from=192.0.2.66:9 why=\"it answers what others were asked\" "
-        "remedy=\"if it is the core's, too, add the address to mw.allow\"\n"));
+        "remedy=\"if it is the core's, too, name all networks of the core in mw.allow\"\n"));
     CU_ASSERT_EQUAL(house_metric("scscf_transactions_total{event=\"false_answers\"}"), 0);
     world_close();
 }
