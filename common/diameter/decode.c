@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Octets to typed messages. Spans point into the octets. What a request may hold more than we read
- * is skipped; more of what we read than may be there, or than we have room for, is refused. */
+/* Octets to typed messages. Spans point into the octets. What a request holds that nobody has to
+ * understand is skipped; a mandatory AVP we do not know, and more of one than may be there or than we
+ * have room for, is refused. */
 #include <errno.h>
 #include <stdlib.h>
 

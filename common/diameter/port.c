@@ -342,7 +342,7 @@ static void refuse(struct diameter *d, uint64_t ref, struct span message,
         ans->result = fault->result;
         ans->error_message = span_str(fault->why);
         ans->failed = fault->failed;
-        (void)reply(d, ref, ans, echo); /* the peer will time out */
+        (void)reply(d, ref, ans, echo); /* else the node answers 5012 */
     } else {
         give_up(d, ref);
     }
