@@ -43,21 +43,13 @@ static void on_resolved(const struct sip_target *targets, size_t n, int error, v
         sending_free(s);
 }
 
-static int next_uri(const struct sip_dialog_side *to, struct sip_uri *ret_uri)
-{
-    struct span routes = to->routes, first = sip_list_cut(&routes);
-    struct sip_name_addr na = {.uri = to->contact};
-    int rc = first.p ? sip_name_addr_parse(first, &na) : 0;
-
-    return rc != 0 ? rc : sip_uri_parse(na.uri, ret_uri);
-}
-
 static int send_by_route(struct sip_dialog *d, struct sip_layer *l, enum sip_side to,
                          struct span request)
 {
+    struct span routes = d->side[to].routes, first = sip_list_cut(&routes);
     struct sip_uri uri;
     struct sending *s;
-    int rc = next_uri(&d->side[to], &uri);
+    int rc = sip_next_uri(first, d->side[to].contact, &uri);
 
     if (rc != 0)
         return rc;

@@ -218,6 +218,9 @@ struct sip_name_addr {
  * URIs shorter than six characters and ends at a NUL in a quoted-pair. The URI itself is left to
  * sip_uri_parse. */
 int sip_name_addr_parse(struct span value, struct sip_name_addr *ret_na);
+/* Where a request goes next (RFC 3261 8.1.2, 16.6 step 7): to the first route, a name-addr, or, with
+ * SPAN_NONE for it, to the target, a URI. A broken route is -EBADMSG: no target stands in for it. */
+int sip_next_uri(struct span route, struct span target, struct sip_uri *ret_uri);
 
 struct sip_via {
     struct span transport; /* "UDP" */

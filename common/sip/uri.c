@@ -433,6 +433,14 @@ int sip_name_addr_parse(struct span value, struct sip_name_addr *ret_na)
     return 0;
 }
 
+int sip_next_uri(struct span route, struct span target, struct sip_uri *ret_uri)
+{
+    struct sip_name_addr na = {.uri = target};
+    int rc = route.p ? sip_name_addr_parse(route, &na) : 0;
+
+    return rc != 0 ? rc : sip_uri_parse(na.uri, ret_uri);
+}
+
 /* ---- Via ------------------------------------------------------------------------------------------ */
 
 /* "SIP / 2.0 / UDP" */

@@ -13,7 +13,8 @@ static const enum sip_header not_from_phone[] = {
     SIP_H_P_ASSERTED_SERVICE,
 };
 
-static const char *const not_from_phone_named[] = {
+/* Of the network alone, in both directions. */
+static const char *const not_at_phone_named[] = {
     "P-Profile-Key",         "P-Private-Network-Indication",
     "P-User-Database",       "Restoration-Info",
     "Relayed-Charge",        "Resource-Share",
@@ -32,15 +33,6 @@ static const enum sip_header
                 SIP_H_P_SERVED_USER,         SIP_H_P_VISITED_NETWORK_ID,
                 SIP_H_P_MEDIA_AUTHORIZATION, /* from elsewhere; ours is added after this */
                 SIP_H_P_ACCESS_NETWORK_INFO, /* RFC 7315 5.4: the cell of the other side */
-};
-
-static const char *const not_to_phone_named[] = {
-    "P-Profile-Key",         "P-Private-Network-Indication",
-    "P-User-Database",       "Restoration-Info",
-    "Relayed-Charge",        "Resource-Share",
-    "Service-Interact-Info", "Cellular-Network-Info",
-    "Response-Source",       "Attestation-Info",
-    "Origination-Id",        "Additional-Identity",
 };
 
 static void remove_all(struct sip_edit *e, const enum sip_header *ids, size_t n)
@@ -144,7 +136,7 @@ static void remove_network_provided(struct sip_msg *m, struct sip_edit *e)
 void identity_distrust(struct sip_msg *m, struct sip_edit *e)
 {
     remove_all(e, not_from_phone, ARRAY_LEN(not_from_phone));
-    remove_named(m, e, not_from_phone_named, ARRAY_LEN(not_from_phone_named));
+    remove_named(m, e, not_at_phone_named, ARRAY_LEN(not_at_phone_named));
     remove_network_provided(m, e);
 }
 
@@ -189,7 +181,7 @@ static void hide_for(struct sip_edit *e, struct span privacy)
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
 {
     remove_all(e, not_to_phone, ARRAY_LEN(not_to_phone));
-    remove_named(m, e, not_to_phone_named, ARRAY_LEN(not_to_phone_named));
+    remove_named(m, e, not_at_phone_named, ARRAY_LEN(not_at_phone_named));
     /* Privacy values are separated by ';' (RFC 3323 4.2). */
     for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
         struct span rest = sip_line_value(m, l);

@@ -110,7 +110,7 @@ static void ack_route(struct ack *a)
     to = ack_callee(a);
     routes = to ? to->routes : SPAN_NONE;
     next = sip_list_cut(&routes);
-    if (route_next_uri(next, to ? to->contact : SPAN_NONE, &uri) != 0)
+    if (sip_next_uri(next, to ? to->contact : SPAN_NONE, &uri) != 0)
         ack_free(a);
     else
         (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,

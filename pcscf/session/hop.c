@@ -300,7 +300,7 @@ static void hop_route(struct hop *h)
     contact = d ? sip_dialog_side(d, sip_side_other(h->side))->contact : m->ruri;
     if (hop_has_lost_dialog(h))
         hop_refuse(h, 481, NULL);
-    else if (route_next_uri(next, contact, &uri) != 0)
+    else if (sip_next_uri(next, contact, &uri) != 0)
         hop_refuse(h, 400, "Bad Route");
     else
         (void)sip_resolve(sip_layer_transport(s->env.layer), &uri, s->env.mw,

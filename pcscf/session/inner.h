@@ -159,8 +159,6 @@ void route_pop_own(const struct session *s, struct sip_msg *m, struct sip_edit *
 bool route_is(const struct sip_msg *m, unsigned skip, struct span want);
 /* Makes what is left of Route this list, unless it is. */
 void route_set_put(struct sip_msg *m, struct sip_edit *e, unsigned skip, struct span set);
-/* The URI of `next`, or `target` when there is no next. -EBADMSG, -ENOMEM. */
-int route_next_uri(struct span next, struct span target, struct sip_uri *ret_uri);
 /* Whether its first value names a host of the list. */
 bool route_begins_in(struct span next, struct span list);
 /* Both our Record-Route values, the one for `upper` on top. */

@@ -125,14 +125,6 @@ void route_set_put(struct sip_msg *m, struct sip_edit *e, unsigned skip, struct 
         sip_edit_append(e, SIP_H_ROUTE, set);
 }
 
-int route_next_uri(struct span next, struct span target, struct sip_uri *ret_uri)
-{
-    struct sip_name_addr na = {.uri = target};
-    int rc = next.p ? sip_name_addr_parse(next, &na) : 0;
-
-    return rc != 0 ? rc : sip_uri_parse(na.uri, ret_uri);
-}
-
 bool route_begins_in(struct span next, struct span list)
 {
     struct sip_name_addr na;

@@ -225,7 +225,6 @@ static void on_resolved(const struct sip_target *targets, size_t n, int error, v
 /* RFC 3261 16.6 step 7: the first Route there will be, else the Request-URI. */
 static int next_uri(const struct way *w, struct sip_msg *m, struct sip_uri *ret_uri)
 {
-    struct sip_name_addr na = {.uri = w->contact.p ? w->contact : m->ruri};
     struct span route = w->path;
     struct sroute_entry entry;
 
@@ -235,9 +234,7 @@ static int next_uri(const struct way *w, struct sip_msg *m, struct sip_uri *ret_
         sroute_entry_read(&w->hop->s->names, m, NULL, &entry);
         route = entry.next;
     }
-    if (route.n && sip_name_addr_parse(route, &na) != 0)
-        return -EBADMSG;
-    return sip_uri_parse(na.uri, ret_uri);
+    return sip_next_uri(route.n ? route : SPAN_NONE, w->contact.p ? w->contact : m->ruri, ret_uri);
 }
 
 /* Names are asked for all ways at a time. */
@@ -549,7 +546,6 @@ static void on_ack_resolved(const struct sip_target *targets, size_t n, int erro
 void scscf_on_ack(struct scscf *s, struct sip_msg *m, const struct sip_flow *flow)
 {
     struct sroute_entry entry;
-    struct sip_name_addr na = {.uri = m->ruri};
     struct sip_uri uri;
     struct ack *a;
 
@@ -558,9 +554,7 @@ void scscf_on_ack(struct scscf *s, struct sip_msg *m, const struct sip_flow *flo
         s->counters.refused_dialog++;
         return;
     }
-    if (entry.own == 0 || m->max_forwards == 0 ||
-        (entry.next.p && sip_name_addr_parse(entry.next, &na) != 0) ||
-        sip_uri_parse(na.uri, &uri) != 0)
+    if (entry.own == 0 || m->max_forwards == 0 || sip_next_uri(entry.next, m->ruri, &uri) != 0)
         return;
     a = calloc(1, sizeof(*a));
     if (!a)

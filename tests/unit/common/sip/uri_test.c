@@ -241,10 +241,50 @@ static void test_init(void)
     CU_ASSERT_EQUAL(sip_init(), 0);
 }
 
+static void the_next_hop_is_the_route_and_without_one_the_target(void)
+{
+    struct sip_uri uri;
+
+    CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
+    CU_ASSERT_EQUAL(
+        sip_next_uri(SPAN("<sip:orig@192.0.2.20:6060;lr>"), SPAN("sip:b@ims.test"), &uri), 0);
+    ASSERT_SPAN_EQ(uri.host, "192.0.2.20");
+    CU_ASSERT_EQUAL(uri.port, 6060);
+    CU_ASSERT_EQUAL(sip_next_uri(SPAN_NONE, SPAN("sip:b@ims.test"), &uri), 0);
+    ASSERT_SPAN_EQ(uri.host, "ims.test");
+}
+
+static void a_broken_next_hop_is_none_and_the_target_does_not_stand_in(void)
+{
+    static const struct {
+        const char *next, *target;
+    } cases[] = {
+        {"<sip:192.0.2.20;lr", "sip:b@ims.test"},
+        {"", "sip:b@ims.test"},
+        {"<sip:192.0.2.20:0>", "sip:b@ims.test"},
+        {"<nonsense>", "sip:b@ims.test"},
+        {NULL, ""},
+        {NULL, "sip:b@ims.test:70000"},
+    };
+
+    CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sip_uri uri = {.port = 7};
+
+        CU_ASSERT_EQUAL(sip_next_uri(span_str(cases[i].next), span_str(cases[i].target), &uri),
+                        -EBADMSG);
+        CU_ASSERT_EQUAL(uri.port, 7);
+    }
+}
+
 TEST_MAIN("common/sip/uri", {"libosip2 is set up", test_init},
           {"a URI is split into its parts", test_uri_parts},
           {"a URI outside the grammar is refused", test_bad_uris},
           {"URIs are compared by RFC 3261 19.1.4 and RFC 3966", test_uri_equal},
           {"lr is found however phones write it", test_loose},
+          {"the next hop is the route, and without one the target",
+           the_next_hop_is_the_route_and_without_one_the_target},
+          {"a broken next hop is none, and the target does not stand in",
+           a_broken_next_hop_is_none_and_the_target_does_not_stand_in},
           {"name-addr and addr-spec are told apart", test_name_addr},
           {"a Via is split, folding and IPv6 included", test_via})

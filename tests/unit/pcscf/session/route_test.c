@@ -306,43 +306,6 @@ static void a_route_that_is_the_set_stays_as_the_phone_wrote_it(void)
     stage_close();
 }
 
-/* ---- the next hop ----------------------------------------------------------------------------- */
-
-static void the_next_hop_is_the_route_and_without_one_the_target(void)
-{
-    struct sip_uri uri;
-
-    CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
-    CU_ASSERT_EQUAL(route_next_uri(SPAN(THEIRS), SPAN("sip:b@ims.test"), &uri), 0);
-    ASSERT_SPAN_EQ(uri.host, "192.0.2.20");
-    CU_ASSERT_EQUAL(uri.port, 6060);
-    CU_ASSERT_EQUAL(route_next_uri(SPAN_NONE, SPAN("sip:b@ims.test"), &uri), 0);
-    ASSERT_SPAN_EQ(uri.host, "ims.test");
-}
-
-static void a_broken_next_hop_is_none_and_the_target_does_not_stand_in(void)
-{
-    static const struct {
-        const char *next, *target;
-    } cases[] = {
-        {"<sip:192.0.2.20;lr", "sip:b@ims.test"},
-        {"", "sip:b@ims.test"},
-        {"<sip:192.0.2.20:0>", "sip:b@ims.test"},
-        {"<nonsense>", "sip:b@ims.test"},
-        {NULL, ""},
-        {NULL, "sip:b@ims.test:70000"},
-    };
-
-    CU_ASSERT_EQUAL_FATAL(sip_init(), 0);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct sip_uri uri = {.port = 7};
-
-        CU_ASSERT_EQUAL(route_next_uri(span_str(cases[i].next), span_str(cases[i].target), &uri),
-                        -EBADMSG);
-        CU_ASSERT_EQUAL(uri.port, 7);
-    }
-}
-
 static void a_host_is_one_of_a_list_with_its_port_whatever_its_user(void)
 {
     static const struct {
@@ -519,10 +482,6 @@ TEST_MAIN("pcscf/session/route",
            a_route_set_takes_the_place_of_any_other_route},
           {"a Route that is the set stays as the phone wrote it",
            a_route_that_is_the_set_stays_as_the_phone_wrote_it},
-          {"the next hop is the Route, and without one the target",
-           the_next_hop_is_the_route_and_without_one_the_target},
-          {"a broken next hop is none, and the target does not stand in",
-           a_broken_next_hop_is_none_and_the_target_does_not_stand_in},
           {"a host is one of a list with its port, whatever its user",
            a_host_is_one_of_a_list_with_its_port_whatever_its_user},
           {"the record for the next hop stands above that for the last",
