@@ -123,6 +123,18 @@ bool sip_header_has_token(const struct sip_msg *m, enum sip_header id, struct sp
     return false;
 }
 
+bool sip_privacy_asks(const struct sip_msg *m, struct span value)
+{
+    for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
+        struct span rest = sip_line_value(m, l);
+
+        while (rest.p)
+            if (span_eq_nocase(span_trim(span_cut(&rest, ';')), value))
+                return true;
+    }
+    return false;
+}
+
 /* ---- where a request came from ------------------------------------------------------------------ */
 
 static void shift(struct span *s, const char *behind, ptrdiff_t by)

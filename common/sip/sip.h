@@ -149,6 +149,8 @@ bool sip_values_next(struct sip_values *v); /* false at the end; v->value is tri
 
 /* True when a list header (Require, Supported, ...) holds the token, any case. */
 bool sip_header_has_token(const struct sip_msg *m, enum sip_header id, struct span token);
+/* Whether Privacy has this value; they are separated by ';' (RFC 3323 4.2). */
+bool sip_privacy_asks(const struct sip_msg *m, struct span value);
 
 /* ---- parameters ;name=value and authentication parameters ------------------------------ */
 

@@ -24,15 +24,11 @@ static const char *const not_at_phone_named[] = {
 };
 
 /* TS 24.229 4.4, 5.2.6.3.4, 5.2.6.4.3: charging and network data stay in the network, and where the
- * other phone is. Feature-Caps, P-Asserted-Service and P-Early-Media are for phones, too. */
-static const enum sip_header
-    not_to_phone
-        [] =
-            {
-                SIP_H_P_CHARGING_VECTOR,     SIP_H_P_CHARGING_FUNCTION_ADDRESSES,
-                SIP_H_P_SERVED_USER,         SIP_H_P_VISITED_NETWORK_ID,
-                SIP_H_P_MEDIA_AUTHORIZATION, /* from elsewhere; ours is added after this */
-                SIP_H_P_ACCESS_NETWORK_INFO, /* RFC 7315 5.4: the cell of the other side */
+ * other phone is (the cell, RFC 7315 5.4); a media authorization from elsewhere, too, for ours is
+ * added after this. Feature-Caps, P-Asserted-Service and P-Early-Media are for phones, too. */
+static const enum sip_header not_to_phone[] = {
+    SIP_H_P_CHARGING_VECTOR,    SIP_H_P_CHARGING_FUNCTION_ADDRESSES, SIP_H_P_SERVED_USER,
+    SIP_H_P_VISITED_NETWORK_ID, SIP_H_P_MEDIA_AUTHORIZATION,         SIP_H_P_ACCESS_NETWORK_INFO,
 };
 
 static void remove_all(struct sip_edit *e, const enum sip_header *ids, size_t n)
@@ -168,25 +164,14 @@ int identity_assert_response(const struct identities *ids, struct span called, s
     return append_asserted(m, e, span_str(ids->uri[index < 0 ? 0 : index]));
 }
 
-static void hide_for(struct sip_edit *e, struct span privacy)
-{
-    if (span_eq_nocase(privacy, SPAN("id")))
-        sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
-    /* RFC 7044 10.1.2 */
-    if (span_eq_nocase(privacy, SPAN("history")) || span_eq_nocase(privacy, SPAN("header")) ||
-        span_eq_nocase(privacy, SPAN("session")))
-        sip_edit_remove_all(e, SIP_H_HISTORY_INFO);
-}
-
 void identity_hide_from_phone(struct sip_msg *m, struct sip_edit *e)
 {
     remove_all(e, not_to_phone, ARRAY_LEN(not_to_phone));
     remove_named(m, e, not_at_phone_named, ARRAY_LEN(not_at_phone_named));
-    /* Privacy values are separated by ';' (RFC 3323 4.2). */
-    for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
-        struct span rest = sip_line_value(m, l);
-
-        while (rest.p)
-            hide_for(e, span_trim(span_cut(&rest, ';')));
-    }
+    if (sip_privacy_asks(m, SPAN("id")))
+        sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
+    /* RFC 7044 10.1.2 */
+    if (sip_privacy_asks(m, SPAN("history")) || sip_privacy_asks(m, SPAN("header")) ||
+        sip_privacy_asks(m, SPAN("session")))
+        sip_edit_remove_all(e, SIP_H_HISTORY_INFO);
 }

@@ -21,23 +21,10 @@ static void remove_internal(struct sip_edit *e)
         sip_edit_remove_all(e, internal[i]);
 }
 
-/* Values are separated by ';' (RFC 3323 4.2). */
-static bool wants_privacy(const struct sip_msg *m)
-{
-    for (const struct sip_line *l = sip_line_first(m, SIP_H_PRIVACY); l; l = sip_line_next(m, l)) {
-        struct span rest = sip_line_value(m, l);
-
-        while (rest.p)
-            if (span_eq_nocase(span_trim(span_cut(&rest, ';')), SPAN("id")))
-                return true;
-    }
-    return false;
-}
-
 void scscf_hide_from_strangers(const struct sip_msg *m, struct sip_edit *e)
 {
     remove_internal(e);
-    if (wants_privacy(m))
+    if (sip_privacy_asks(m, SPAN("id")))
         sip_edit_remove_all(e, SIP_H_P_ASSERTED_IDENTITY);
 }
 
